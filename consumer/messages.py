@@ -1,0 +1,170 @@
+"""What the stages hand to each other: frozen values, no behaviour beyond their own data.
+
+    RawRecord → Incoming → (Blob → HeaderFacts → Picture) → engine.Prepared → engine.Findings → Terminal
+"""
+
+import mmap
+import os
+from dataclasses import dataclass
+from typing import Self
+
+from schemas import AdSubmission, RecordOrigin
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """A partition of an input topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record as Kafka gave it: nothing parsed, nothing trusted."""
+
+    partition: Partition
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes the record holds in this process."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+    @property
+    def origin(self) -> RecordOrigin:
+        """The record's coordinates as they appear on the wire."""
+        return RecordOrigin(topic=self.partition.topic, partition=self.partition.number, offset=self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A record whose value is a valid submission."""
+
+    record: RawRecord
+    submission: AdSubmission
+    event_sha256: str
+    """Hash of the event's data bytes."""
+    traceparent: str | None
+
+
+class MemoryFile:
+    """Bytes in anonymous shared memory, passed between processes as a file descriptor.
+
+    It has no name, so nothing is left behind however a process dies. `close` frees this process's hold.
+    """
+
+    __slots__ = ("_fd", "size_bytes")
+
+    def __init__(self, fd: int, size_bytes: int) -> None:
+        self._fd = fd
+        self.size_bytes = size_bytes
+
+    @classmethod
+    def create(cls, label: str, size_bytes: int = 0) -> Self:
+        """A new, zero-filled file. `label` shows in /proc only."""
+        fd = os.memfd_create(label, os.MFD_CLOEXEC)
+        os.ftruncate(fd, size_bytes)
+        return cls(fd, size_bytes)
+
+    @classmethod
+    def of(cls, label: str, content: bytes) -> Self:
+        """A new file holding `content`."""
+        file = cls.create(label)
+        file.append(content)
+        return file
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, to hand to a worker; raises ValueError once closed."""
+        if self._fd < 0:
+            raise ValueError("memory file is closed")
+        return self._fd
+
+    def append(self, chunk: bytes) -> None:
+        """Writes at the end; used while streaming a download."""
+        view = memoryview(chunk)
+        while view:
+            written = os.pwrite(self.fd, view, self.size_bytes)
+            self.size_bytes += written
+            view = view[written:]
+
+    def map(self) -> mmap.mmap:
+        """A read-only view of the content, without copying; the caller closes it."""
+        return mmap.mmap(self.fd, self.size_bytes, prot=mmap.PROT_READ)
+
+    def read(self) -> bytes:
+        """A copy of the content."""
+        return os.pread(self.fd, self.size_bytes, 0) if self.size_bytes else b""
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A creative's bytes as the store gave them, checked against what the submission pinned."""
+
+    asset_id: str
+    content: MemoryFile
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """What a creative's header says, before anything is decoded."""
+
+    asset_id: str
+    content_type: str
+    size_bytes: int
+    width: int
+    """Pixels, after EXIF rotation."""
+    height: int
+    frames: int
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of one frame."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded creative: 8-bit RGB, rows top to bottom, `height * width * 3` bytes in `pixels`."""
+
+    asset_id: str
+    sha256: str
+    width: int
+    height: int
+    pixels: MemoryFile
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLine:
+    """One line of text that OCR read. `box` is x0, y0, x1, y1 as fractions of the picture."""
+
+    asset_id: str
+    text: str
+    confidence: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The one output record of one input record, ready to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+

@@ -1,0 +1,195 @@
+"""Every setting of advet: name, unit, range, default. Flags > environment > TOML > defaults, one spelling.
+
+`gpu.max_share` in TOML is `--gpu-max-share` on the command line and `ADVET_GPU__MAX_SHARE` in the
+environment. Nothing changes after the start.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from consumer.errors import SettingsInvalid
+
+ENV_PREFIX = "ADVET_"
+CONFIG_VARIABLE = "ADVET_CONFIG"
+TEST_PREFIX = "ADVET_TEST_"
+
+MIB = 1024 * 1024
+
+
+class Group(BaseModel):
+    """One table of the TOML file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class KafkaSettings(Group):
+    """Connection and group membership."""
+
+    bootstrap: str = Field("127.0.0.1:9092", description="Brokers, host:port separated by commas.")
+    group: str = Field("advet", min_length=1, description="Consumer group.")
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="Transport security."
+    )
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "PLAIN", description="SASL mechanism."
+    )
+    username: str | None = Field(None, description="SASL user name.")
+    password: SecretStr | None = Field(None, description="SASL password.")
+    oauth_token_file: Path | None = Field(
+        None, description="File holding a bearer token, read anew for every connection (OAUTHBEARER)."
+    )
+    ca_file: Path | None = Field(None, description="CA certificates (PEM) that sign the brokers' certificates.")
+    cert_file: Path | None = Field(None, description="Client certificate (PEM).")
+    key_file: Path | None = Field(None, description="Client key (PEM).")
+    start: str = Field(
+        "earliest",
+        pattern=r"^(earliest|latest|\d{4}-\d\d-\d\dT.+)$",
+        description="Where a group without commits begins: earliest, latest, or an ISO 8601 time.",
+    )
+    session_timeout_seconds: float = Field(30, ge=1, le=1800, description="Silence after which a member is evicted.")
+    rebalance_timeout_seconds: float = Field(60, ge=1, le=3600, description="Time members have to rejoin.")
+    request_timeout_seconds: float = Field(15, ge=1, le=300, description="One request to a broker.")
+    max_record_bytes: int = Field(
+        MIB, ge=1024, le=64 * MIB, description="Largest record of the input topic; dead letters get 64 KiB more."
+    )
+
+    @model_validator(mode="after")
+    def _credentials(self) -> Self:
+        if self.security.startswith("sasl"):
+            if self.mechanism == "OAUTHBEARER":
+                if self.oauth_token_file is None:
+                    raise ValueError("kafka.oauth_token_file is needed with mechanism OAUTHBEARER")
+            elif self.username is None or self.password is None:
+                raise ValueError(f"kafka.username and kafka.password are needed with mechanism {self.mechanism}")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("kafka.cert_file and kafka.key_file go together")
+        return self
+
+
+class TopicSettings(Group):
+    """Names of the topics."""
+
+    submissions: str = Field("ad-submissions", description="Input.")
+    verdicts: str = Field("ad-verdicts", description="Verdicts.")
+    oom_dead_letters: str = Field("ad-oom-dead-letters", description="What GPU memory refused.")
+    dead_letters: str = Field("ad-dead-letters", description="Every other dead letter.")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = list(self.model_dump().values())
+        if len(set(names)) != len(names):
+            raise ValueError("topic names must differ, or advet would read its own output")
+        return self
+
+
+class StorageSettings(Group):
+    """S3-compatible storage of the creatives."""
+
+    endpoint: str | None = Field(None, description="Base URL; empty means the provider's own.")
+    region: str = Field("us-east-1", description="Region used for signing.")
+    access_key: str | None = Field(None, description="Empty: the SDK's own chain (roles, profiles).")
+    secret_key: SecretStr | None = Field(None, description="Goes with storage.access_key.")
+    buckets: tuple[str, ...] = Field(
+        ("ad-creatives",), min_length=1, description="Buckets that submissions may name; others are refused."
+    )
+    max_object_bytes: int = Field(32 * MIB, ge=1, le=1024 * MIB, description="Largest creative.")
+    concurrency: int = Field(16, ge=1, le=256, description="Downloads at a time.")
+    attempts: int = Field(4, ge=1, le=20, description="Tries of one download, with growing pauses and jitter.")
+    connect_timeout_seconds: float = Field(3, gt=0, le=60, description="To open a connection.")
+    read_timeout_seconds: float = Field(15, gt=0, le=300, description="Between two pieces of a body.")
+    probe_seconds: float = Field(2, gt=0, le=300, description="Pause between probes while storage is out.")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("storage.access_key and storage.secret_key go together")
+        return self
+
+
+class CreativeSettings(Group):
+    """Header gate and decoder."""
+
+    max_pixels: int = Field(12_845_056, ge=1, le=200_000_000, description="Pixels of one frame.")
+    max_aspect: float = Field(200, ge=1, le=1000, description="Longer side over shorter side.")
+    max_frames: int = Field(1000, ge=1, le=100_000, description="Frames of an animation; the first is judged.")
+    decoders: int = Field(2, ge=1, le=64, description="Decoder processes.")
+    decode_seconds: float = Field(10, gt=0, le=120, description="One picture, then its process is killed.")
+    decode_memory_bytes: int = Field(
+        1024 * MIB, ge=256 * MIB, le=16384 * MIB, description="Address space of one decoder."
+    )
+
+
+class OcrSettings(Group):
+    """Text recognition, in processes of its own."""
+
+    workers: int = Field(1, ge=1, le=64, description="OCR processes.")
+    threads: int = Field(2, ge=1, le=64, description="Threads of one OCR process.")
+    seconds: float = Field(30, gt=0, le=300, description="One picture, then its process is killed.")
+    start_seconds: float = Field(60, gt=0, le=600, description="Loading the models.")
+    memory_bytes: int = Field(4096 * MIB, ge=1024 * MIB, le=65536 * MIB, description="Address space of one process.")
+    max_side: int = Field(2000, ge=320, le=10000, description="Longer side that OCR looks at; larger is scaled down.")
+    min_confidence: float = Field(0.6, ge=0, le=1, description="Below it a line cannot prove that nothing is missing.")
+
+
+class FlowSettings(Group):
+    """Backpressure: what may be in flight, and when partitions resume."""
+
+    max_records: int = Field(64, ge=1, le=4096, description="Records in flight.")
+    max_bytes: int = Field(256 * MIB, ge=MIB, description="Bytes in flight: records, downloads and pixels.")
+    resume_ratio: float = Field(0.5, gt=0, lt=1, description="Paused partitions resume below this share of a bound.")
+    drain_seconds: float = Field(20, gt=0, le=600, description="To finish what is in flight on shutdown or revoke.")
+    max_attempts: int = Field(3, ge=1, le=10, description="Tries of an item that fails without a known reason.")
+    commit_seconds: float = Field(0.25, gt=0, le=60, description="Between two commits of offsets.")
+
+
+class EngineSettings(Group):
+    """Which judge."""
+
+    name: Literal["auto", "screening"] = Field("auto", description="auto takes the best that this machine has.")
+
+
+class PolicySettings(Group):
+    """The law, and what silence of the rules means."""
+
+    pack: Path | None = Field(None, description="Policy pack file; empty: the one that ships.")
+    unchecked: Literal["review", "approve"] = Field(
+        "review", description="Drug, device, health food and FSMP ads that only words were checked of."
+    )
+
+
+class HttpSettings(Group):
+    """Probes and metrics."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(9464, ge=0, le=65535, description="0 takes a free port and logs it.")
+
+
+class LogSettings(Group):
+    """Logs on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line shown.")
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal.")
+
+
+class Settings(Group):
+    """All of them."""
+
+    delivery: Literal["at_least_once"] = Field("at_least_once", description="Delivery promise.")
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicSettings = TopicSettings()
+    storage: StorageSettings = StorageSettings()
+    creatives: CreativeSettings = CreativeSettings()
+    ocr: OcrSettings = OcrSettings()
+    flow: FlowSettings = FlowSettings()
+    engine: EngineSettings = EngineSettings()
+    policy: PolicySettings = PolicySettings()
+    http: HttpSettings = HttpSettings()
+    logs: LogSettings = LogSettings()
