@@ -1,0 +1,53 @@
+# Everything a working copy needs, from nothing but Python 3.11+ (with venv and pip) and make.
+# PYTHON=python3.12 picks the interpreter; ARGS='…' goes to the command behind the target.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint format docs bench faults lock clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/.installed-demo ## Ads through a broker, a store and the real consumer, on this machine (ARGS=--keep)
+	$(BIN)/advet demo $(ARGS)
+
+test: .venv/.installed-dev ## Every test that needs no GPU; Apache Kafka where there are a JDK and Maven
+	$(BIN)/pytest -m "not gpu" $(ARGS)
+
+test-fast: .venv/.installed-dev ## Unit, contract and pipeline tests: no torch, no JVM
+	$(BIN)/pytest -m "not gpu and not kafka" tests/unit tests/contracts tests/pipeline $(ARGS)
+
+lint: .venv/.installed-dev ## ruff, mypy, import contracts, dead code, undeclared dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/deptry .
+
+format: .venv/.installed-dev ## Formats and fixes what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/.installed-dev ## Writes the settings table into the READMEs
+	$(BIN)/python infra/dev/settings_table.py
+
+bench: .venv/.installed-dev ## One benchmark: make bench ARGS='NAME …'
+	$(BIN)/python infra/dev/bench.py $(ARGS)
+
+faults: .venv/.installed-dev ## Seeded fault schedules against real processes
+	$(BIN)/pytest -m "not gpu" tests/faults $(ARGS)
+
+lock: .venv/.installed-dev ## Writes requirements/*.txt anew (ARGS=--upgrade moves the pins)
+	infra/dev/lock.sh $(ARGS)
+
+clean: ## Removes .venv and every cache; keeps what git tracks
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed-%: requirements/%.txt requirements/build.txt pyproject.toml infra/dev/install.sh
+	infra/dev/install.sh $*

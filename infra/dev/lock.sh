@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Writes requirements/*.txt from pyproject.toml: universal (Python 3.11 and later), hashed, without an index address.
+# Pins stay where they are as long as they satisfy pyproject.toml; `make lock ARGS=--upgrade` moves them.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+uv=.venv/bin/uv
+
+compile() {
+    local output=requirements/$1.txt
+    shift
+    echo "lock: $output" >&2
+    UV_NO_CONFIG=1 "$uv" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+        --generate-hashes --no-header --no-annotate --output-file "$output" "$@"
+}
+
+# dev is the widest set that is installed on a machine without a GPU; the narrower ones hold the same pins.
+compile dev pyproject.toml --extra dev "$@"
+compile build requirements/build.in --constraint requirements/dev.txt "$@"
+compile base pyproject.toml --constraint requirements/dev.txt
+compile screening pyproject.toml --extra screening --constraint requirements/dev.txt
+compile demo pyproject.toml --extra screening --extra demo --constraint requirements/dev.txt
+compile gpu pyproject.toml --extra screening --extra gpu --constraint requirements/dev.txt "$@"
