@@ -3,8 +3,7 @@
     AdvetError
     ├── TransientError          try again, with limits
     │   ├── StorageUnavailable      the store answers 5xx, throttles, or does not answer
-    │   ├── WorkerCrashed           a worker process died while it held the item
-    │   └── EngineUnavailable       the engine cannot judge anything now
+    │   └── WorkerCrashed           a worker process died while it held the item
     ├── PermanentError          dead-letter this item, with a reason of the closed list
     ├── StartRefused            do not start: says what is wrong and what to do
     │   └── SettingsInvalid         a setting is missing, unknown or out of range
@@ -32,10 +31,6 @@ class StorageUnavailable(TransientError):
 
 class WorkerCrashed(TransientError):
     """The worker process that held the item died."""
-
-
-class EngineUnavailable(TransientError):
-    """The engine cannot judge anything at the moment."""
 
 
 class PermanentError(AdvetError):

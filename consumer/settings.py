@@ -6,14 +6,21 @@ environment. Nothing changes after the start.
 
 import difflib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from consumer.errors import SettingsInvalid
 
@@ -22,6 +29,25 @@ CONFIG_VARIABLE = "ADVET_CONFIG"
 TEST_PREFIX = "ADVET_TEST_"
 
 MIB = 1024 * 1024
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _start(value: str) -> str:
+    if value not in ("earliest", "latest"):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise ValueError(f"{value!r} is neither earliest, latest nor a time like 2026-11-22T08:00:00+08:00")
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""A list in TOML; comma-separated in the environment and on the command line."""
 
 
 class Group(BaseModel):
@@ -49,9 +75,8 @@ class KafkaSettings(Group):
     ca_file: Path | None = Field(None, description="CA certificates (PEM) that sign the brokers' certificates.")
     cert_file: Path | None = Field(None, description="Client certificate (PEM).")
     key_file: Path | None = Field(None, description="Client key (PEM).")
-    start: str = Field(
+    start: Annotated[str, AfterValidator(_start)] = Field(
         "earliest",
-        pattern=r"^(earliest|latest|\d{4}-\d\d-\d\dT.+)$",
         description="Where a group without commits begins: earliest, latest, or an ISO 8601 time.",
     )
     session_timeout_seconds: float = Field(30, ge=1, le=1800, description="Silence after which a member is evicted.")
@@ -97,7 +122,7 @@ class StorageSettings(Group):
     region: str = Field("us-east-1", description="Region used for signing.")
     access_key: str | None = Field(None, description="Empty: the SDK's own chain (roles, profiles).")
     secret_key: SecretStr | None = Field(None, description="Goes with storage.access_key.")
-    buckets: tuple[str, ...] = Field(
+    buckets: Names = Field(
         ("ad-creatives",), min_length=1, description="Buckets that submissions may name; others are refused."
     )
     max_object_bytes: int = Field(32 * MIB, ge=1, le=1024 * MIB, description="Largest creative.")
@@ -193,3 +218,142 @@ class Settings(Group):
     policy: PolicySettings = PolicySettings()
     http: HttpSettings = HttpSettings()
     logs: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _drain_fits(self) -> Self:
+        limit_seconds = min(self.kafka.session_timeout_seconds, self.kafka.rebalance_timeout_seconds)
+        if self.flow.drain_seconds >= limit_seconds:
+            raise ValueError(
+                f"flow.drain_seconds ({self.flow.drain_seconds:g}) must be below kafka.session_timeout_seconds and "
+                f"kafka.rebalance_timeout_seconds ({limit_seconds:g}): no heartbeat is sent while a revoke drains"
+            )
+        return self
+
+
+class _Environment(Settings, BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One leaf: `name` as in TOML, e.g. `kafka.start`."""
+
+    name: str
+    field: FieldInfo
+
+    @property
+    def flag(self) -> str:
+        """Spelling on the command line."""
+        return "--" + self.name.replace(".", "-").replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """Spelling in the environment."""
+        return ENV_PREFIX + self.name.replace(".", "__").upper()
+
+    @property
+    def secret(self) -> bool:
+        """Whether the value must never be shown."""
+        return "SecretStr" in str(self.field.annotation)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings with where each value came from: flag, environment, file or default."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def leaves(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Setting]:
+    """Every setting, in the order of the documentation."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from leaves(field.annotation, f"{prefix}{name}.")
+        else:
+            yield Setting(prefix + name, field)
+
+
+def load(flags: Mapping[str, object] | None = None, config: Path | None = None) -> Loaded:
+    """Reads and checks all layers. `flags` maps setting names to values; `config` is the TOML file.
+
+    Raises SettingsInvalid naming the setting, where its value came from and what is allowed.
+    """
+    _refuse_unknown_variables()
+    layers = {
+        "flag": _nested(flags or {}),
+        "environment": EnvSettingsSource(_Environment)(),
+        "file": _read_file(config),
+    }
+    merged: dict[str, Any] = {}
+    origins = {setting.name: "default" for setting in leaves()}
+    for origin, layer in reversed(layers.items()):
+        for name, value in _flat(layer):
+            if name in origins:
+                origins[name] = origin
+            _put(merged, name, value)
+    try:
+        return Loaded(Settings.model_validate(merged), origins)
+    except ValidationError as error:
+        raise SettingsInvalid(_explain(error, origins)) from None
+
+
+def _read_file(config: Path | None) -> dict[str, Any]:
+    path = config or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
+    if path is None:
+        return {}
+    try:
+        path.open().close()
+        return TomlConfigSettingsSource(_Environment, toml_file=path)()
+    except OSError as error:
+        raise SettingsInvalid(f"cannot read the settings file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsInvalid(f"{path} is not valid TOML: {error}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    known = {setting.variable for setting in leaves()} | {CONFIG_VARIABLE}
+    for variable in os.environ:
+        if variable.upper().startswith(ENV_PREFIX) and not variable.upper().startswith(TEST_PREFIX):
+            if variable.upper() not in known:
+                raise SettingsInvalid(f"environment variable {variable} is no setting of advet{_guess(variable, known)}")
+
+
+def _guess(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else "; `advet config show` lists them all"
+
+
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        name = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{name} is no setting of advet{_guess(name, set(origins))}")
+            continue
+        message = problem["msg"].removeprefix("Value error, ")
+        where = f" (from {origins[name]})" if name in origins else ""
+        lines.append(f"{name}{where}: {message}" if name else message)
+    return "\n".join(lines)
+
+
+def _nested(flat: Mapping[str, object]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in flat.items():
+        _put(result, name, value)
+    return result
+
+
+def _put(target: dict[str, Any], name: str, value: object) -> None:
+    *groups, leaf = name.split(".")
+    for group in groups:
+        target = target.setdefault(group, {})
+    target[leaf] = value
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

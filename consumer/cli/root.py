@@ -1,0 +1,33 @@
+"""The command tree. Commands import their machinery when they run, so that `advet --help` stays quick."""
+
+import importlib
+from importlib.metadata import version
+
+import rich_click as click
+
+COMMANDS = {
+    "config": "consumer.cli.config:config_group",
+}
+"""Name of the command → where it is defined."""
+
+
+class LazyCommands(click.RichGroup):
+    """Imports a command's module only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = vars(importlib.import_module(module))[attribute]
+        return command
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("advet"), prog_name="advet")
+def advet() -> None:
+    """The stream that vets ads: from Kafka and S3 to a verdict with the law quoted."""
