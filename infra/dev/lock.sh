@@ -11,7 +11,7 @@ compile() {
     shift
     echo "lock: $output" >&2
     UV_NO_CONFIG=1 "$uv" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-        --generate-hashes --no-header --no-annotate --output-file "$output" "$@"
+        --generate-hashes --no-header --output-file "$output" "$@"
 }
 
 # dev is the widest set that is installed on a machine without a GPU; the narrower ones hold the same pins.
