@@ -1,0 +1,82 @@
+"""How every Kafka client of advet connects: one dict of aiokafka arguments for consumer, producer and admin."""
+
+import asyncio
+import errno
+import ssl
+from pathlib import Path
+from typing import Any
+
+from aiokafka.abc import AbstractTokenProvider
+
+from consumer.errors import StartRefused
+from consumer.settings import KafkaSettings
+
+CLIENT_ID = "advet"
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Brokers, request timeout, TLS and SASL, as keyword arguments of any aiokafka client.
+
+    Call it inside the event loop, once per client. Raises StartRefused when a certificate, key or token file
+    cannot be used.
+    """
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap,
+        "client_id": CLIENT_ID,
+        "request_timeout_ms": round(settings.request_timeout_seconds * 1000),
+        "security_protocol": settings.security.upper(),
+    }
+    if settings.security.endswith("ssl"):
+        options["ssl_context"] = _tls(settings)
+    if settings.security.startswith("sasl"):
+        options["sasl_mechanism"] = settings.mechanism
+        if settings.oauth_token_file is not None and settings.mechanism == "OAUTHBEARER":
+            options["sasl_oauth_token_provider"] = TokenFile(settings.oauth_token_file)
+        elif settings.password is not None:
+            options["sasl_plain_username"] = settings.username
+            options["sasl_plain_password"] = settings.password.get_secret_value()
+    return options
+
+
+class TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ships no types
+    """A bearer token in a file that someone else renews; read anew for every connection."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._read()
+        except OSError as error:
+            raise _unusable("kafka.oauth_token_file", path, error) from error
+
+    async def token(self) -> str:
+        """The token as it is now. An OSError while the file is being replaced makes aiokafka connect again."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> str:
+        token = self._path.read_bytes().decode("ascii", errors="replace").strip()
+        if not token:
+            raise OSError(errno.ENODATA, "it is empty")
+        return token
+
+
+def _tls(settings: KafkaSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise _unusable("kafka.ca_file", settings.ca_file, error) from error
+    if settings.cert_file is not None and settings.key_file is not None:
+        try:
+            # An empty password makes an encrypted key an error here; without it OpenSSL would ask the terminal.
+            context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+        except (OSError, ssl.SSLError) as error:
+            both = f"{settings.cert_file} with {settings.key_file}"
+            raise _unusable("kafka.cert_file and kafka.key_file", both, error) from error
+    return context
+
+
+def _unusable(setting: str, path: Path | str | None, error: Exception) -> StartRefused:
+    cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return StartRefused(
+        f"{setting}: cannot use {path}: {cause}. Check the path, that this user may read it, and that it is what "
+        "the setting asks for (a bearer token; certificates and keys as PEM, the key without passphrase)"
+    )

