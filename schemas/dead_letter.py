@@ -1,11 +1,35 @@
 """Dead letters: the original record untouched, the facts of its failure in headers."""
 
-from enum import StrEnum
+import re
+from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
-from schemas.submission import Sha256, WireModel
+from schemas.submission import CREATIVES_MAX, Identifier, Sha256, WireModel
 from schemas.verdict import OpenEnum, RecordOrigin
+
+MESSAGE_CHARS_MAX = 1024
+FACT_CHARS_MAX = 256
+
+_UNPRINTABLE = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+
+
+def _tidy(limit: int) -> BeforeValidator:
+    """Cuts to `limit` characters, drops control and direction marks: a long name must not lose a letter."""
+
+    def tidy(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        text = _UNPRINTABLE.sub(" ", value)
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+
+    return BeforeValidator(tidy)
+
+
+Message = Annotated[str, _tidy(MESSAGE_CHARS_MAX), Field(max_length=MESSAGE_CHARS_MAX)]
+Fact = Annotated[str, _tidy(FACT_CHARS_MAX), Field(max_length=FACT_CHARS_MAX)]
 
 
 class Reason(OpenEnum):
@@ -32,7 +56,7 @@ class Reason(OpenEnum):
 OOM_REASONS = frozenset({Reason.OOM_NEVER_FITS, Reason.OOM_EXHAUSTED})
 
 
-class Stage(StrEnum):
+class Stage(OpenEnum):
     """The step of the pipeline that gave up."""
 
     READ = "read"
@@ -60,8 +84,8 @@ class OomFacts(WireModel):
     visual_tokens: int = Field(ge=0)
     text_tokens: int = Field(ge=0)
     batch: int = Field(ge=0)
-    device: str
-    rung: str
+    device: Fact
+    rung: Fact
 
 
 class DeadLetter(WireModel):
@@ -69,16 +93,20 @@ class DeadLetter(WireModel):
 
     reason: Reason
     stage: Stage
-    message: str = Field(max_length=1024, description="For people. No stack trace, no secret, no path.")
-    error_class: str
+    message: Message = Field(description="For people. No stack trace, no secret, no path.")
+    error_class: Fact
     origin: RecordOrigin
-    group: str
+    group: Fact = Field(description="Consumer group that gave up.")
     attempts: int = Field(ge=1)
-    first_failed_at: AwareDatetime
-    engine: str | None = None
-    policy_version: str | None = None
+    first_failed_at: AwareDatetime | None = Field(
+        default=None, description="advet always says; letters of other systems may not."
+    )
+    engine: Fact | None = None
+    policy_version: Fact | None = None
     replay_count: int = Field(default=0, ge=0)
-    run_id: str | None = None
-    traceparent: str | None = None
-    creatives: dict[str, Sha256] = Field(default_factory=dict, description="asset_id → sha256 of the bytes seen.")
+    run_id: Fact | None = None
+    traceparent: Fact | None = None
+    creatives: dict[Identifier, Sha256] = Field(
+        default_factory=dict, max_length=CREATIVES_MAX, description="asset_id → sha256 of the bytes seen."
+    )
     oom: OomFacts | None = None

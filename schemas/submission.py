@@ -9,6 +9,10 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+TEXT_BYTES_MAX = 1024 * 1024
+CREATIVES_MAX = 16
+
+
 class WireModel(BaseModel):
     """Readers ignore fields they do not know, so that newer writers stay readable."""
 
@@ -46,6 +50,8 @@ class Media(StrEnum):
 
 
 class CreativeKind(StrEnum):
+    """What a creative is. Video is accepted on the wire and refused with a reason."""
+
     IMAGE = "image"
     VIDEO = "video"
 
@@ -64,10 +70,21 @@ class Advertiser(WireModel):
 
 
 class AdText(WireModel):
+    """The ad's words; the three parts together are at most 1 MiB of UTF-8."""
+
     title: str | None = None
     body: str | None = None
     call_to_action: str | None = None
-    language: str | None = Field(default=None, max_length=35)
+    language: str | None = Field(default=None, max_length=35, description="BCP 47 tag.")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "AdText":
+        size_bytes = sum(len(part.encode()) for part in (self.title, self.body, self.call_to_action) if part)
+        if size_bytes > TEXT_BYTES_MAX:
+            raise ValueError(
+                f"title, body and call_to_action together exceed {TEXT_BYTES_MAX} bytes of UTF-8"
+            )
+        return self
 
 
 class CreativeRef(WireModel):
@@ -96,7 +113,7 @@ class AdSubmission(WireModel):
     advertiser: Advertiser
     category: Category
     text: AdText = AdText()
-    creatives: tuple[CreativeRef, ...] = Field(default=(), max_length=16)
+    creatives: tuple[CreativeRef, ...] = Field(default=(), max_length=CREATIVES_MAX)
     landing_url: str | None = Field(default=None, max_length=4096, description="Recorded, never fetched.")
     approval_number: str | None = Field(default=None, max_length=256)
     placement: Placement = Placement()

@@ -16,6 +16,8 @@ class OpenEnum(StrEnum):
 
 
 class Decision(OpenEnum):
+    """What the ad may do: run, not run, or wait for a person."""
+
     APPROVE = "approve"
     REJECT = "reject"
     REVIEW = "review"
@@ -23,6 +25,8 @@ class Decision(OpenEnum):
 
 
 class Severity(OpenEnum):
+    """How grave a breach is; follows the penalty the law sets."""
+
     CRITICAL = "critical"
     HIGH = "high"
     MEDIUM = "medium"
@@ -31,6 +35,8 @@ class Severity(OpenEnum):
 
 
 class EvidenceSource(OpenEnum):
+    """Where the evidence was found."""
+
     TEXT = "text"
     IMAGE = "image"
     VIDEO = "video"
@@ -38,6 +44,8 @@ class EvidenceSource(OpenEnum):
 
 
 class Detector(OpenEnum):
+    """What found it."""
+
     RULES = "rules"
     MODEL = "model"
     UNKNOWN = "unknown"
@@ -125,7 +133,9 @@ class GpuUse(WireModel):
 
 
 class RecordOrigin(WireModel):
-    topic: str
+    """Coordinates of the input record."""
+
+    topic: str = Field(min_length=1, max_length=249)
     partition: int = Field(ge=0)
     offset: int = Field(ge=0)
 

@@ -1,0 +1,60 @@
+"""The published documents: JSON Schemas generated from the models, golden examples, the AsyncAPI document.
+
+They are committed inside this package, so that a reader in any language finds them in the wheel. A test keeps
+the committed JSON Schemas equal to the generated ones; `advet schema export --out schemas` writes them anew.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from schemas.dead_letter import DeadLetter
+from schemas.submission import AdSubmission, WireModel
+from schemas.verdict import AdVerdict
+
+VERSION = "v1"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SUFFIX = ".schema.json"
+
+MODELS: Mapping[str, type[WireModel]] = MappingProxyType(
+    {"ad_submission": AdSubmission, "ad_verdict": AdVerdict, "dead_letter": DeadLetter}
+)
+
+Schema = dict[str, Any]
+
+
+def json_schema(name: str) -> Schema:
+    """The JSON Schema (draft 2020-12) of one of MODELS, as generated now.
+
+    It describes what readers accept: fields with a default are optional, unknown fields are ignored.
+    """
+    generated = MODELS[name].model_json_schema(mode="validation")
+    urn = f"urn:advet:schema:{name.replace('_', '-')}:{VERSION}"
+    return {"$schema": DIALECT, "$id": urn, **generated}
+
+
+def render(document: Schema) -> str:
+    """Stable text of a JSON document: sorted keys, two spaces, a newline at the end."""
+    return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def exported() -> dict[str, str]:
+    """Every published document by its path below the export folder: schemas as generated, the rest as is."""
+    documents = {f"json/{VERSION}/{name}{SUFFIX}": render(json_schema(name)) for name in MODELS}
+    package = files("schemas")
+    documents["asyncapi.yaml"] = package.joinpath("asyncapi.yaml").read_text()
+    for example in sorted(package.joinpath("examples", VERSION).iterdir(), key=lambda entry: entry.name):
+        documents[f"examples/{VERSION}/{example.name}"] = example.read_text()
+    return documents
+
+
+def published(folder: Path | None = None) -> dict[str, tuple[str, Schema]]:
+    """Every JSON Schema below `folder` (default: the versions that ship), as path → (model name, schema)."""
+    root = folder if folder is not None else Path(str(files("schemas").joinpath("json")))
+    return {
+        str(path.relative_to(root)): (path.name.removesuffix(SUFFIX), json.loads(path.read_text()))
+        for path in sorted(root.rglob(f"*{SUFFIX}"))
+    }
