@@ -11,7 +11,7 @@ RUN python -m venv --without-pip /opt/advet \
 COPY pyproject.toml README.md LICENSE ./
 COPY consumer consumer
 COPY schemas schemas
-RUN uv build --wheel --no-build-isolation --out-dir dist \
+RUN hatchling build --target wheel --directory dist \
     && uv pip install --python /opt/advet/bin/python --compile-bytecode --no-deps dist/*.whl
 
 FROM python:3.11-slim
