@@ -25,8 +25,9 @@ SOURCE = "urn:advet:consumer"
 SPECVERSION = "1.0"
 CONTENT_TYPE = "content-type"
 JSON_TYPE = "application/json"
+STRUCTURED_TYPE = "application/cloudevents+json"
 
-_STRUCTURED = "application/cloudevents"
+_CLOUDEVENTS = "application/cloudevents"
 _PREFIX = "ce_"
 _REQUIRED = ("specversion", "id", "source", "type")
 
@@ -58,7 +59,7 @@ def read_event(value: bytes, headers: Headers) -> Event:
         name.removeprefix(_PREFIX): text for name, text in texts.items() if name.startswith(_PREFIX)
     }
     content_type = texts.get(CONTENT_TYPE)
-    if content_type is not None and _media_type(content_type).startswith(_STRUCTURED):
+    if content_type is not None and _media_type(content_type).startswith(_CLOUDEVENTS):
         data, attributes = _open_structured(value, content_type, attributes)
     else:
         data = value
@@ -135,8 +136,8 @@ def _check_binary(attributes: Mapping[str, str], content_type: str | None) -> No
 def _open_structured(
     value: bytes, content_type: str, outside: Mapping[str, str]
 ) -> tuple[bytes, dict[str, str]]:
-    if _media_type(content_type) != f"{_STRUCTURED}+json":
-        raise EventInvalid("content-type names a CloudEvents format other than application/cloudevents+json")
+    if _media_type(content_type) != STRUCTURED_TYPE:
+        raise EventInvalid(f"content-type names a CloudEvents format other than {STRUCTURED_TYPE}")
     _check_charset(content_type)
     try:
         envelope = strict_json.loads(value)

@@ -11,7 +11,8 @@ from typing import Any
 OPEN_VALUE = "unknown"
 
 _ANNOTATIONS = frozenset({"$schema", "$id", "$comment", "title", "description", "examples", "deprecated"})
-_STRUCTURE = frozenset({"$ref", "$defs", "properties", "required", "enum", "items", "additionalProperties"})
+_STRUCTURE = frozenset({"$defs", "properties", "required", "enum", "items", "additionalProperties"})
+_REFERENCES_MAX = 8
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 Schema = Mapping[str, Any]
@@ -77,13 +78,19 @@ class _Comparison:
 
 def _resolve(schema: Schema, root: Schema) -> Schema:
     """The schema with its reference replaced by what it refers to; keywords beside `$ref` stay."""
-    while "$ref" in schema:
-        reference: str = schema["$ref"]
-        target: Any = root
-        for step in reference.removeprefix("#/").split("/"):
-            target = target[step]
+    for _ in range(_REFERENCES_MAX):
+        target = _target(schema["$ref"], root) if "$ref" in schema else None
+        if target is None:
+            break  # A reference that leads out of the document stays, and is compared as it is.
         schema = {**target, **{name: value for name, value in schema.items() if name != "$ref"}}
     return schema
+
+
+def _target(reference: str, root: Schema) -> Schema | None:
+    target: Any = root
+    for step in reference.removeprefix("#/").split("/"):
+        target = target.get(step) if isinstance(target, Mapping) else None
+    return target if isinstance(target, Mapping) else None
 
 
 def _required(old: Schema, new: Schema, path: str) -> Iterator[str]:

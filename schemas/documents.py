@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from schemas import strict_json
 from schemas.dead_letter import DeadLetter
 from schemas.submission import AdSubmission, WireModel
 from schemas.verdict import AdVerdict
@@ -24,6 +25,10 @@ MODELS: Mapping[str, type[WireModel]] = MappingProxyType(
 )
 
 Schema = dict[str, Any]
+
+
+class SchemaUnreadable(ValueError):
+    """A file that should hold a JSON Schema does not; the message names it."""
 
 
 def json_schema(name: str) -> Schema:
@@ -45,16 +50,29 @@ def exported() -> dict[str, str]:
     """Every published document by its path below the export folder: schemas as generated, the rest as is."""
     documents = {f"json/{VERSION}/{name}{SUFFIX}": render(json_schema(name)) for name in MODELS}
     package = files("schemas")
-    documents["asyncapi.yaml"] = package.joinpath("asyncapi.yaml").read_text()
+    documents["asyncapi.yaml"] = package.joinpath("asyncapi.yaml").read_text(encoding="utf-8")
     for example in sorted(package.joinpath("examples", VERSION).iterdir(), key=lambda entry: entry.name):
-        documents[f"examples/{VERSION}/{example.name}"] = example.read_text()
+        documents[f"examples/{VERSION}/{example.name}"] = example.read_text(encoding="utf-8")
     return documents
 
 
 def published(folder: Path | None = None) -> dict[str, tuple[str, Schema]]:
-    """Every JSON Schema below `folder` (default: the versions that ship), as path → (model name, schema)."""
+    """Every JSON Schema below `folder` (default: the versions that ship), as path → (model name, schema).
+
+    Raises SchemaUnreadable for a file that holds no JSON object.
+    """
     root = folder if folder is not None else Path(str(files("schemas").joinpath("json")))
     return {
-        str(path.relative_to(root)): (path.name.removesuffix(SUFFIX), json.loads(path.read_text()))
+        str(path.relative_to(root)): (path.name.removesuffix(SUFFIX), _read(path))
         for path in sorted(root.rglob(f"*{SUFFIX}"))
     }
+
+
+def _read(path: Path) -> Schema:
+    try:
+        schema = strict_json.loads(path.read_bytes())
+    except (OSError, strict_json.NotStrictJson) as error:
+        raise SchemaUnreadable(f"{path}: {error}") from error
+    if not isinstance(schema, dict):
+        raise SchemaUnreadable(f"{path}: not a JSON object")
+    return schema
