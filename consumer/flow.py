@@ -37,7 +37,7 @@ class ByteBudget:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._held: OrderedDict[object, int] = OrderedDict()
-        self._waiting: OrderedDict[object, tuple[int, asyncio.Future[None]]] = OrderedDict()
+        self._waiting: OrderedDict[asyncio.Future[None], tuple[object, int]] = OrderedDict()
         self.used_bytes = 0
 
     def open(self, owner: object, size_bytes: int) -> None:
@@ -51,13 +51,12 @@ class ByteBudget:
             self._grant(owner, size_bytes)
             return
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[owner] = (size_bytes, granted)
+        self._waiting[granted] = (owner, size_bytes)
         self._wake()
         try:
             await granted
-        except asyncio.CancelledError:
-            self._waiting.pop(owner, None)
-            raise
+        finally:
+            self._waiting.pop(granted, None)
 
     def close(self, owner: object) -> None:
         """Gives back all that the item held."""
@@ -72,9 +71,9 @@ class ByteBudget:
         self.used_bytes += size_bytes
 
     def _wake(self) -> None:
-        for owner, (size_bytes, granted) in list(self._waiting.items()):
-            if self._fits(owner, size_bytes):
-                del self._waiting[owner]
+        for granted, (owner, size_bytes) in list(self._waiting.items()):
+            if not granted.done() and self._fits(owner, size_bytes):
+                del self._waiting[granted]
                 self._grant(owner, size_bytes)
                 granted.set_result(None)
 

@@ -1,6 +1,6 @@
 """What the stages hand to each other: frozen values, no behaviour beyond their own data.
 
-    RawRecord → Incoming → (Blob → HeaderFacts → Picture) → engine.Prepared → engine.Findings → Terminal
+RawRecord → Incoming → (Blob → HeaderFacts → Picture) → engine.Prepared → engine.Findings → Terminal
 """
 
 import mmap
@@ -21,9 +21,9 @@ class Partition:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RawRecord:
-    """A record as Kafka gave it: nothing parsed, nothing trusted."""
+    """A record as Kafka gave it: nothing parsed, nothing trusted. Two reads of one offset are two records."""
 
     partition: Partition
     offset: int
@@ -167,4 +167,3 @@ class Terminal:
     key: bytes | None
     value: bytes | None
     headers: Headers
-

@@ -30,7 +30,11 @@ def show(loaded: Loaded, origin: bool, as_json: bool) -> None:
         return
     table = Table("setting", "value", *(["origin"] if origin else []), box=None, pad_edge=False)
     for setting, value in rows:
-        table.add_row(setting.name, "" if value is None else str(value), *([loaded.origins[setting.name]] if origin else []))
+        table.add_row(
+            setting.name,
+            "" if value is None else str(value),
+            *([loaded.origins[setting.name]] if origin else []),
+        )
     Console().print(table)
 
 

@@ -6,7 +6,16 @@ from importlib.metadata import version
 import rich_click as click
 
 COMMANDS = {
+    "run": "consumer.cli.run:run_command",
+    "judge": "consumer.cli.judge:judge_command",
+    "demo": "consumer.cli.demo:demo_command",
+    "local": "consumer.cli.local:local_command",
+    "submit": "consumer.cli.submit:submit_command",
+    "tail": "consumer.cli.tail:tail_command",
+    "topics": "consumer.cli.topics:topics_group",
+    "doctor": "consumer.cli.doctor:doctor_command",
     "config": "consumer.cli.config:config_group",
+    "schema": "consumer.cli.schema:schema_group",
 }
 """Name of the command → where it is defined."""
 

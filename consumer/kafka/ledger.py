@@ -85,3 +85,7 @@ class KeyOrder(Generic[T]):
             return queue.popleft()
         del self._waiting[key]
         return None
+
+    def abandon(self, key: Hashable) -> list[T]:
+        """The running record of `key` was given up: returns those that waited for it, now forgotten."""
+        return list(self._waiting.pop(key, ()))

@@ -1,0 +1,118 @@
+"""The composition root: builds every part from the settings, starts them in order, stops them in reverse.
+
+Start: HTTP port → engine → decoder and OCR processes → store → Kafka.
+Stop (SIGTERM, SIGINT): no new records → what is in flight finishes, up to `flow.drain_seconds` → offsets are
+committed → the group is left → worker processes end → the HTTP port closes.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from consumer.creatives.decoder import Decoder
+from consumer.creatives.outage import StorageWatch
+from consumer.creatives.store import S3Store
+from consumer.engine import Engine
+from consumer.errors import StartRefused, StreamBroken, WorkerCrashed
+from consumer.kafka.stream import Stream
+from consumer.ops.health import Probes, http_port
+from consumer.ops.metrics import Metrics
+from consumer.pipeline import Pipeline, Stages
+from consumer.policy.pack import load_pack
+from consumer.screening.engine import ScreeningEngine
+from consumer.screening.ocr import OcrReader
+from consumer.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def choose_engine(settings: Settings) -> Engine:
+    """The engine that `engine.name` asks for; `auto` takes the best this machine can run."""
+    engine = ScreeningEngine(load_pack(settings.policy.pack), settings.ocr.min_confidence, settings.flow.max_records)
+    log.info("engine_chosen", asked=settings.engine.name, engine=engine.fingerprint.name)
+    return engine
+
+
+@asynccontextmanager
+async def judging(settings: Settings) -> AsyncIterator[tuple[Engine, Decoder, OcrReader]]:
+    """The parts that judge, started; ends their processes when the block is left. Raises StartRefused."""
+    async with AsyncExitStack() as parts:
+        engine = choose_engine(settings)
+        decoder = Decoder(settings.creatives)
+        reader = OcrReader(settings.ocr)
+        for part in (engine, decoder, reader):
+            parts.push_async_callback(part.close)
+        try:
+            await asyncio.gather(engine.start(), decoder.start(), reader.start())
+        except WorkerCrashed as error:
+            raise StartRefused(
+                f"a worker process did not start: {error}. Too little memory? See creatives.decode_memory_bytes, "
+                "ocr.memory_bytes and ocr.start_seconds"
+            ) from error
+        yield engine, decoder, reader
+
+
+class Consumer:
+    """One `advet run`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._metrics = Metrics()
+        self._stream: Stream | None = None
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> int:
+        """Works until SIGTERM or SIGINT. Returns how many records were left unfinished for the next owner.
+
+        Raises StartRefused, or StreamBroken when the stream fails.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        probes = Probes(started=lambda: self._stream is not None, ready=self._ready)
+        async with http_port(self._settings.http, probes, self._metrics):
+            working = asyncio.create_task(self._work())
+            stopping = asyncio.create_task(self._stopped.wait())
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if self._stream is None:
+                working.cancel()
+            try:
+                return await working
+            except asyncio.CancelledError:
+                return 0
+
+    async def _work(self) -> int:
+        settings = self._settings
+        async with judging(settings) as (engine, decoder, reader):
+            store = S3Store(settings.storage)
+            await store.start()
+            try:
+                watch = StorageWatch(store, settings.storage.probe_seconds, self._metrics)
+                pipeline = Pipeline(settings, Stages(store, watch, decoder, reader, engine), self._metrics)
+                self._stream = Stream(settings, pipeline, self._metrics)
+                log.info("started", engine=engine.fingerprint.name, policy=engine.policy_version)
+                unfinished = await self._stream.run()
+            except* StreamBroken as broken:
+                raise _first(broken) from None
+            finally:
+                await store.close()
+        log.info("stopped", unfinished=unfinished)
+        return unfinished
+
+    def _ready(self) -> bool:
+        return self._stream is not None and self._stream.ready
+
+    def _stop(self) -> None:
+        log.info("stop_requested")
+        self._stopped.set()
+        if self._stream is not None:
+            self._stream.stop()
+
+
+def _first(group: BaseExceptionGroup[StreamBroken]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

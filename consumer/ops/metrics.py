@@ -1,0 +1,53 @@
+"""Every metric of advet: one definition each, with its kind, unit, labels and meaning."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+
+class Metrics:
+    """The metrics of one consumer, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.records = Counter("advet_records", "Submission records read.", registry=registry)
+        self.verdicts = Counter("advet_verdicts", "Verdicts made.", ["decision"], registry=registry)
+        self.dead_letters = Counter("advet_dead_letters", "Dead letters made.", ["reason", "stage"], registry=registry)
+        self.withdrawals = Counter("advet_withdrawals", "Records without value, completed silently.", registry=registry)
+        self.attempts = Counter("advet_attempts", "Items tried again, by error class.", ["error"], registry=registry)
+        self.stage_seconds = Histogram(
+            "advet_stage_seconds",
+            "Time an item spent in a stage.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.in_flight_records = Gauge("advet_in_flight_records", "Records taken and unfinished.", registry=registry)
+        self.in_flight_bytes = Gauge(
+            "advet_in_flight_bytes", "Bytes held by records, downloads and pixels.", registry=registry
+        )
+        self.paused_partitions = Gauge(
+            "advet_paused_partitions", "Assigned partitions not read now.", registry=registry
+        )
+        self.paused = Gauge("advet_paused", "1 while the reason pauses all partitions.", ["reason"], registry=registry)
+        self.rebalances = Counter("advet_rebalances", "Assignments received from the group.", registry=registry)
+        self.publish_retries = Counter("advet_publish_retries", "Publishes tried again.", registry=registry)
+        self.worker_crashes = Gauge(
+            "advet_worker_crashes", "Worker processes lost since the start.", ["pool"], registry=registry
+        )
+        self.storage_out = Gauge("advet_storage_out", "1 while object storage is out.", registry=registry)
+        self._reasons: frozenset[str] = frozenset()
+
+    def show_flow(self, records_in_flight: int, paused_partitions: int, reasons: frozenset[str]) -> None:
+        """Sets the gauges that follow the poll loop."""
+        self.in_flight_records.set(records_in_flight)
+        self.paused_partitions.set(paused_partitions)
+        for reason in reasons - self._reasons:
+            self.paused.labels(reason).set(1)
+        for reason in self._reasons - reasons:
+            self.paused.labels(reason).set(0)
+        self._reasons = reasons
+
+    def exposition(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self._registry)

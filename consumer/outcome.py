@@ -1,0 +1,131 @@
+"""The terminal record of a submission: a verdict, or a dead letter with the original bytes. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from consumer.decision import Decided
+from consumer.engine import Findings, Prepared
+from consumer.errors import PermanentError
+from consumer.messages import Incoming, RawRecord, Terminal
+from consumer.settings import TopicSettings
+from schemas import OOM_REASONS, AdVerdict, DeadLetter, EngineFingerprint, JudgedAsset, Timing
+from schemas.codec import encode
+from schemas.headers import dead_letter_headers, verdict_headers
+from schemas.tracing import valid_traceparent
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Who judges, and under what rules; part of the verdict's identity."""
+
+    engine: EngineFingerprint
+    policy_version: str
+    unchecked: str
+
+
+@dataclass(slots=True)
+class Trial:
+    """What has happened to one record so far, over all its attempts."""
+
+    record: RawRecord
+    attempts: int = 1
+    first_failed_at: datetime | None = None
+    creatives: dict[str, str] = field(default_factory=dict)
+    """asset_id → sha256 of the bytes seen."""
+
+    def failed(self) -> None:
+        """Notes the time of the first failure."""
+        if self.first_failed_at is None:
+            self.first_failed_at = datetime.now(UTC)
+
+
+def make_verdict(
+    incoming: Incoming, prepared: Prepared, findings: Findings, decided: Decided, judge: Judge, timing: Timing
+) -> AdVerdict:
+    """The verdict of a judged submission."""
+    return AdVerdict(
+        verdict_id=verdict_id(incoming, prepared, findings.visual_tokens, judge),
+        submission_id=incoming.submission.submission_id,
+        revision=incoming.submission.revision,
+        decision=decided.decision,
+        violations=findings.violations,
+        missing_statements=findings.missing,
+        assets=tuple(
+            JudgedAsset(
+                asset_id=picture.asset_id,
+                sha256=picture.sha256,
+                width=picture.width,
+                height=picture.height,
+                visual_tokens=findings.visual_tokens.get(picture.asset_id, 0),
+            )
+            for picture in prepared.pictures
+        ),
+        degraded=decided.degraded,
+        policy_version=judge.policy_version,
+        engine=judge.engine,
+        timing=timing,
+        origin=incoming.record.origin,
+        judged_at=datetime.now(UTC),
+    )
+
+
+def verdict_id(incoming: Incoming, prepared: Prepared, visual_tokens: Mapping[str, int], judge: Judge) -> str:
+    """Hash of everything that decides the judgement: the same judgement has the same id."""
+    identity = {
+        "event": incoming.event_sha256,
+        "creatives": [[picture.asset_id, picture.sha256] for picture in prepared.pictures],
+        "policy": judge.policy_version,
+        "unchecked": judge.unchecked,
+        "engine": judge.engine.model_dump(mode="json"),
+        "visual_tokens": dict(visual_tokens),
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def verdict_record(verdict: AdVerdict, incoming: Incoming, topics: TopicSettings) -> Terminal:
+    """The record on the verdicts topic."""
+    return Terminal(
+        topics.verdicts,
+        verdict.submission_id.encode(),
+        encode(verdict),
+        verdict_headers(verdict, incoming.submission.category, incoming.traceparent),
+    )
+
+
+def dead_letter_record(
+    trial: Trial, error: PermanentError, judge: Judge, group: str, topics: TopicSettings
+) -> Terminal:
+    """The record on one of the dead-letter topics: key, value and headers of the original, then the facts."""
+    record = trial.record
+    headers = {name: value for name, value in record.headers if value is not None}
+    cause = error.__cause__ or error
+    letter = DeadLetter(
+        reason=error.reason,
+        stage=error.stage,
+        message=error.message[:1024],
+        error_class=type(cause).__name__,
+        origin=record.origin,
+        group=group,
+        attempts=trial.attempts,
+        first_failed_at=trial.first_failed_at or datetime.now(UTC),
+        engine=judge.engine.model,
+        policy_version=judge.policy_version,
+        replay_count=_count(headers.get("advet-replay-count")),
+        run_id=_text(headers.get("advet-run-id")),
+        traceparent=valid_traceparent(_text(headers.get("traceparent")) or ""),
+        creatives=trial.creatives,
+        oom=error.oom,
+    )
+    topic = topics.oom_dead_letters if error.reason in OOM_REASONS else topics.dead_letters
+    return Terminal(topic, record.key, record.value, dead_letter_headers(letter, record.headers))
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if value else None
+
+
+def _count(value: bytes | None) -> int:
+    return int(value) if value and value.isdigit() and len(value) < 6 else 0

@@ -1,0 +1,274 @@
+"""The life of one submission, top to bottom.
+
+    read → fetch → header gate → price → decode → OCR → judge → decide → verdict
+      └────────┴────────┴─────────┴───────┴───────┴──────┴──→ dead letter with a reason
+
+Everything an item holds (downloads, pixels, bytes of the budget) is given back when it leaves, however it
+leaves. This is the one place that decides between another attempt and a dead letter.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from consumer.creatives.decoder import Decoder
+from consumer.creatives.outage import StorageWatch
+from consumer.decision import decide
+from consumer.engine import AdFacts, Engine, NeverFits, Prepared, Price, TextReader
+from consumer.errors import PermanentError, StorageUnavailable, WorkerCrashed
+from consumer.flow import Backpressure, ByteBudget
+from consumer.messages import Blob, HeaderFacts, Incoming, Picture, RawRecord, Terminal
+from consumer.ops.metrics import Metrics
+from consumer.outcome import Judge, Trial, dead_letter_record, make_verdict, verdict_record
+from consumer.settings import Settings
+from schemas import AdSubmission, AdVerdict, CreativeKind, CreativeRef, Reason, Stage, Timing
+from schemas.cloudevents import EventInvalid, read_event
+from schemas.codec import SubmissionMalformed, parse_submission
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+Reserve = Callable[[int], Awaitable[None]]
+
+
+class CreativeSource(Protocol):
+    """Where creatives come from: the object store, or local files."""
+
+    async def fetch(self, ref: CreativeRef, reserve: Reserve) -> Blob:
+        """The bytes of a creative; calls `reserve` with their number before reading them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The machinery behind the steps."""
+
+    source: CreativeSource
+    watch: StorageWatch
+    decoder: Decoder
+    reader: TextReader
+    engine: Engine
+
+
+class Pipeline:
+    """Turns records into terminal records; `kafka.stream.Work`."""
+
+    def __init__(self, settings: Settings, stages: Stages, metrics: Metrics) -> None:
+        self._settings = settings
+        self._stages = stages
+        self._metrics = metrics
+        self._budget = ByteBudget(settings.flow.max_bytes)
+        self._backpressure = Backpressure(settings.flow, self._budget)
+
+    # -- what the stream asks -------------------------------------------------------------------------
+
+    def open(self, record: RawRecord) -> None:
+        """Counts the record against the bounds."""
+        self._budget.open(record, record.size_bytes)
+
+    def close(self, record: RawRecord) -> None:
+        """Gives back all bytes the record held."""
+        self._budget.close(record)
+
+    def pauses(self, records_in_flight: int) -> frozenset[str]:
+        """Why nothing more may be read now."""
+        self._metrics.in_flight_bytes.set(self._budget.used_bytes)
+        capacity = self._stages.engine.capacity()
+        reasons = self._backpressure.reasons(records_in_flight, capacity.items, capacity.reason)
+        return reasons | {"storage"} if self._stages.watch.out else reasons
+
+    def room(self, records_in_flight: int) -> int:
+        """Records that may be read at once; at least 1."""
+        return self._backpressure.room(records_in_flight, self._settings.kafka.max_record_bytes)
+
+    async def process(self, record: RawRecord) -> Terminal | None:
+        """The terminal record, or None for a withdrawal; never raises but for cancellation."""
+        if record.value is None:
+            self._metrics.withdrawals.inc()
+            return None
+        trial = Trial(record)
+        while True:
+            try:
+                incoming = read(record)
+                verdict = await self.judge(incoming, trial)
+            except PermanentError as error:
+                return self._dead_letter(trial, error)
+            except Exception as error:
+                trial.failed()
+                self._metrics.attempts.labels(type(error).__name__).inc()
+                log.warning("attempt_failed", **_where(record), attempt=trial.attempts, exc_info=error)
+                if trial.attempts >= self._settings.flow.max_attempts:
+                    return self._dead_letter(trial, _given_up(error))
+                trial.attempts += 1
+            else:
+                self._metrics.verdicts.labels(verdict.decision).inc()
+                return verdict_record(verdict, incoming, self._settings.topics)
+
+    def _dead_letter(self, trial: Trial, error: PermanentError) -> Terminal:
+        trial.failed()
+        self._metrics.dead_letters.labels(error.reason, error.stage).inc()
+        log.info(
+            "dead_letter",
+            **_where(trial.record),
+            reason=error.reason,
+            stage=error.stage,
+            message=error.message,
+        )
+        return dead_letter_record(trial, error, self._judge_identity, self._settings.kafka.group, self._settings.topics)
+
+    # -- the steps ------------------------------------------------------------------------------------
+
+    async def judge(self, incoming: Incoming, trial: Trial) -> AdVerdict:
+        """One attempt. Raises PermanentError, TransientError, or whatever is wrong with us."""
+        clock = Clock(self._metrics)
+        queued_ms = max(0, int(time.time() * 1000) - incoming.record.timestamp_ms)
+        submission = incoming.submission
+        with ExitStack() as held:
+            with clock.stage("fetch"):
+                blobs = await self._fetch_all(submission, trial, held)
+            with clock.stage("decode"):
+                facts = await _all(self._stages.decoder.inspect(blob) for blob in blobs)
+                price = self._quote(submission, facts)
+                pictures = await self._decode_all(incoming.record, blobs, facts, held)
+            with clock.stage("ocr"):
+                lines = await self._stages.reader.read(pictures) if pictures else ()
+            prepared = Prepared(submission, tuple(pictures), lines, price)
+            with clock.stage("inference"):
+                findings = await self._stages.engine.judge(prepared)
+            decided = decide(findings, submission.category, self._settings.policy.unchecked)
+            timing = Timing(
+                queued_ms=queued_ms,
+                fetch_ms=clock.ms("fetch"),
+                decode_ms=clock.ms("decode") + clock.ms("ocr"),
+                inference_ms=clock.ms("inference"),
+            )
+            return make_verdict(incoming, prepared, findings, decided, self._judge_identity, timing)
+
+    async def _fetch_all(self, submission: AdSubmission, trial: Trial, held: ExitStack) -> Sequence[Blob]:
+        for ref in submission.creatives:
+            if ref.kind is CreativeKind.VIDEO:
+                raise PermanentError(
+                    Reason.CREATIVE_UNSUPPORTED,
+                    Stage.GATE,
+                    f"creative {ref.asset_id} is a video; only images are judged",
+                )
+        return await _all(self._fetch(ref, trial, held) for ref in submission.creatives)
+
+    async def _fetch(self, ref: CreativeRef, trial: Trial, held: ExitStack) -> Blob:
+        reserved = 0
+
+        async def reserve(size_bytes: int) -> None:
+            nonlocal reserved
+            if size_bytes > reserved:
+                await self._budget.reserve(trial.record, size_bytes - reserved)
+                reserved = size_bytes
+
+        failures = 0
+        while True:
+            try:
+                blob = await self._stages.source.fetch(ref, reserve)
+            except StorageUnavailable as error:
+                trial.failed()
+                failures += await self._stages.watch.wait_until_up(ref.bucket)
+                if failures >= self._settings.flow.max_attempts:
+                    raise PermanentError(
+                        Reason.STORAGE_UNAVAILABLE,
+                        Stage.FETCH,
+                        f"creative {ref.asset_id} could not be read while other objects could",
+                    ) from error
+            else:
+                held.callback(blob.content.close)
+                trial.creatives[ref.asset_id] = blob.sha256
+                self._stages.watch.served(ref)
+                return blob
+
+    def _quote(self, submission: AdSubmission, facts: Sequence[HeaderFacts]) -> Price:
+        text = submission.text
+        chars = sum(len(part) for part in (text.title, text.body, text.call_to_action) if part)
+        price = self._stages.engine.quote(AdFacts(chars, tuple(facts)))
+        if isinstance(price, NeverFits):
+            raise PermanentError(Reason.OOM_NEVER_FITS, Stage.PRICE, price.message, oom=price.facts)
+        return price
+
+    async def _decode_all(
+        self, record: RawRecord, blobs: Sequence[Blob], facts: Sequence[HeaderFacts], held: ExitStack
+    ) -> Sequence[Picture]:
+        async def decode(blob: Blob, header: HeaderFacts) -> Picture:
+            await self._budget.reserve(record, header.pixels * 3)
+            picture = await self._stages.decoder.decode(blob, header)
+            held.callback(picture.pixels.close)
+            return picture
+
+        return await _all(decode(blob, header) for blob, header in zip(blobs, facts, strict=True))
+
+    @property
+    def _judge_identity(self) -> Judge:
+        engine = self._stages.engine
+        return Judge(engine.fingerprint, engine.policy_version, self._settings.policy.unchecked)
+
+
+def read(record: RawRecord) -> Incoming:
+    """Opens the envelope and checks the submission; raises PermanentError (`submission_invalid`)."""
+    try:
+        event = read_event(record.value or b"", record.headers)
+        submission = parse_submission(event.data)
+    except (EventInvalid, SubmissionMalformed) as error:
+        raise PermanentError(Reason.SUBMISSION_INVALID, Stage.READ, str(error)) from error
+    if record.key is not None and record.key != submission.submission_id.encode():
+        raise PermanentError(
+            Reason.SUBMISSION_INVALID,
+            Stage.READ,
+            "the record's key is not its submission_id: revisions of one ad could overtake each other",
+        )
+    return Incoming(record, submission, hashlib.sha256(event.data).hexdigest(), event.traceparent)
+
+
+def _given_up(error: Exception) -> PermanentError:
+    """For an item that failed in every attempt without a reason of its own; the class's name, never its text."""
+    reason = Reason.WORKER_CRASH if isinstance(error, WorkerCrashed) else Reason.INTERNAL_ERROR
+    given_up = PermanentError(reason, Stage.JUDGE, f"failed in every attempt: {type(error).__name__}")
+    given_up.__cause__ = error
+    return given_up
+
+
+def _where(record: RawRecord) -> dict[str, int]:
+    return {"partition": record.partition.number, "offset": record.offset}
+
+
+async def _all(work: "Iterator[Coroutine[Any, Any, T]]") -> Sequence[T]:
+    """Runs all at once; the first failure cancels the others, waits for them and is raised."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Clock:
+    """Time spent by one attempt in each stage."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measures a block; a stage that raises is measured as well."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] = time.perf_counter() - started
+            self._metrics.stage_seconds.labels(name).observe(self._seconds[name])
+
+    def ms(self, name: str) -> int:
+        """Whole milliseconds of a stage."""
+        return int(self._seconds[name] * 1000)

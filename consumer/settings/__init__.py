@@ -1,0 +1,37 @@
+"""Settings: what there is (`model`) and where values come from (`sources`)."""
+
+from consumer.settings.model import (
+    MIB,
+    CreativeSettings,
+    FlowSettings,
+    Group,
+    HttpSettings,
+    KafkaSettings,
+    LogSettings,
+    OcrSettings,
+    PolicySettings,
+    Settings,
+    StorageSettings,
+    TopicSettings,
+)
+from consumer.settings.sources import CONFIG_VARIABLE, Loaded, Setting, leaves, load
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "MIB",
+    "CreativeSettings",
+    "FlowSettings",
+    "Group",
+    "HttpSettings",
+    "KafkaSettings",
+    "Loaded",
+    "LogSettings",
+    "OcrSettings",
+    "PolicySettings",
+    "Setting",
+    "Settings",
+    "StorageSettings",
+    "TopicSettings",
+    "leaves",
+    "load",
+]
