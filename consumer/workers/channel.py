@@ -34,6 +34,7 @@ def serve(socket_fd: int, handle: Callable[[Request, Sequence[int]], Answer]) ->
     A `handle` that raises ends the process: the parent sees a crash and starts another.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash on a hostile file must not leave its memory on disk
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a worker deep in C code would not see the socket close
     with socket.socket(fileno=socket_fd) as channel:
         channel.send(b"{}")

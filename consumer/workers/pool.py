@@ -1,13 +1,15 @@
 """Supervised worker processes: a hostile input costs one of them, never the consumer.
 
 Each worker is a fresh interpreter (`python -m module <fd> <args>`) holding one end of a socket pair. It gets
-one request at a time with a deadline; a worker that dies or overruns is killed and replaced. Workers are
-replaced after `requests_per_worker` as well, so that slow leaks of native libraries stay small.
+one request at a time with a deadline; a worker that dies, overruns, writes nonsense or whose caller gave up
+is killed and replaced. Workers are replaced after `requests_per_worker` as well, so that slow leaks of native
+libraries stay small.
 """
 
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -21,9 +23,16 @@ from consumer.workers.channel import MESSAGE_BYTES, Answer, Request
 
 log = structlog.get_logger(__name__)
 
+_STDERR_FD = 2
+_SECRETS = ("ADVET_", "AWS_")
+
 
 class WorkerTimeout(WorkerCrashed):
     """The worker overran its deadline and was killed."""
+
+
+class WorkersUnavailable(WorkerCrashed):
+    """No worker can be had: the pool is closed or cannot start one. Says nothing about the item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class WorkerSpec:
 
 
 class Worker:
-    """One live process and its socket."""
+    """One live process and its socket. `spawn`, `ready`, any number of `call`, `reap`."""
 
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
         self._process = process
@@ -50,14 +59,9 @@ class Worker:
         """Process id, for logs and tests."""
         return self._process.pid
 
-    @property
-    def alive(self) -> bool:
-        """Whether the process has not exited as far as the loop knows."""
-        return self._process.returncode is None
-
     @classmethod
-    async def start(cls, spec: WorkerSpec) -> Self:
-        """Starts the process and waits for its first message; raises WorkerCrashed."""
+    async def spawn(cls, spec: WorkerSpec) -> Self:
+        """Starts the process; it can be called once `ready` has returned."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
@@ -65,27 +69,48 @@ class Worker:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", spec.module, str(theirs.fileno()), *spec.args,
                     pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
-                )
+                    stdout=_STDERR_FD,  # our stdout carries verdicts; a chatty library must not reach it
+                    env={name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)},
+                )  # fmt: skip
         except BaseException:
             ours.close()
             raise
-        worker = cls(process, ours)
+        return cls(process, ours)
+
+    async def ready(self, timeout_seconds: float) -> None:
+        """Waits for the worker's first message; raises WorkersUnavailable."""
         try:
-            await worker._receive(spec.start_seconds)
-        except BaseException:
-            await worker.kill()
-            raise
-        return worker
+            await self._receive(timeout_seconds)
+        except WorkerCrashed as error:
+            raise WorkersUnavailable(f"the worker did not start: {error}") from error
+
+    @property
+    def usable(self) -> bool:
+        """Alive and silent. A worker that speaks without being asked would answer the wrong caller."""
+        try:
+            self._channel.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     async def call(self, request: Request, fds: Sequence[int], timeout_seconds: float) -> Answer:
-        """One request, one answer; raises WorkerCrashed or WorkerTimeout."""
+        """One request, one answer; raises WorkerCrashed or WorkerTimeout. After either, and after a
+        cancellation, the worker must be reaped: its late answer would go to the next caller.
+        """
         self.served += 1
         try:
             socket.send_fds(self._channel, [json.dumps(request, ensure_ascii=False).encode()], fds)
         except OSError as error:
-            raise WorkerCrashed(f"worker {self.pid} is gone: {error.strerror}") from error
+            raise WorkerCrashed(f"worker {self.pid} took no request: {error.strerror}") from error
         message = await self._receive(timeout_seconds)
-        answer: Answer = json.loads(message)
+        try:
+            answer = json.loads(message)
+        except (ValueError, RecursionError) as error:
+            raise WorkerCrashed(f"worker {self.pid} answered nonsense") from error
+        if not isinstance(answer, dict):
+            raise WorkerCrashed(f"worker {self.pid} answered nonsense")
         return answer
 
     async def _receive(self, timeout_seconds: float) -> bytes:
@@ -101,22 +126,29 @@ class Worker:
             raise WorkerCrashed(f"worker {self.pid} died")
         return message
 
-    async def kill(self) -> None:
-        """Ends the process and reaps it; idempotent."""
-        self._channel.close()
+    def kill(self) -> None:
+        """Ends the process; a `call` under way raises WorkerCrashed. Idempotent."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+
+    async def reap(self) -> None:
+        """Kills, frees the socket and waits for the end of the process. Only for who holds the worker:
+        closing the socket under a `call` of another task would leave that task waiting.
+        """
+        self.kill()
+        self._channel.close()
         await self._process.wait()
 
 
 class WorkerPool:
-    """`size` workers behind one queue; callers wait for a free one."""
+    """`size` places behind one queue, each with a worker or None; callers wait for a free one."""
 
     def __init__(self, spec: WorkerSpec, size: int) -> None:
         self._spec = spec
         self._size = size
-        self._idle: asyncio.LifoQueue[Worker | None] = asyncio.LifoQueue()
+        self._places: asyncio.LifoQueue[Worker | None] = asyncio.LifoQueue()
         self._workers: set[Worker] = set()
+        self._started = False
         self._closed = False
         self.crashes = 0
         """Workers lost to a crash or an overrun since the start."""
@@ -127,56 +159,96 @@ class WorkerPool:
         return frozenset(worker.pid for worker in self._workers)
 
     async def start(self) -> None:
-        """Starts every worker at once; raises WorkerCrashed if one cannot start."""
-        started = await asyncio.gather(*(Worker.start(self._spec) for _ in range(self._size)), return_exceptions=True)
-        self._workers = {worker for worker in started if isinstance(worker, Worker)}
-        for outcome in started:
-            if isinstance(outcome, BaseException):
-                await self.close()
-                raise outcome
-        for worker in self._workers:
-            self._idle.put_nowait(worker)
+        """Starts every worker at once; raises WorkersUnavailable, with none left, if one cannot start."""
+        self._started = True
+        try:
+            outcomes = await asyncio.gather(*(self._fill() for _ in range(self._size)), return_exceptions=True)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if failures:
+            await self.close()
+            raise failures[0]
+
+    async def _fill(self) -> None:
+        place = None
+        try:
+            place = await self._staffed(None)
+        finally:
+            self._places.put_nowait(place)
 
     async def call(self, request: Request, fds: Sequence[int], timeout_seconds: float) -> Answer:
         """Runs one request on the next free worker. The deadline starts when a worker is free.
 
-        Raises WorkerCrashed, or WorkerTimeout (a WorkerCrashed) after the worker was killed.
+        Raises WorkerCrashed, its kind WorkerTimeout after the worker was killed, or its kind
+        WorkersUnavailable when the request reached no worker.
         """
-        worker = await self._idle.get()
+        if self._closed or not self._started:
+            raise WorkersUnavailable(f"the {self._spec.name} workers are not running")
+        place = await self._places.get()
         keep = False
         try:
-            if worker is None or not worker.alive:
-                worker = await self._replace(worker)
+            place = worker = await self._staffed(place)
             answer = await worker.call(request, fds, timeout_seconds)
-            keep = worker.served < self._spec.requests_per_worker
-            return answer
         except WorkerCrashed as error:
+            if self._closed:
+                raise WorkersUnavailable(f"the {self._spec.name} workers were closed") from error
             self.crashes += 1
             log.warning("worker_lost", worker=self._spec.name, error=str(error))
             raise
+        else:
+            keep = worker.served < self._spec.requests_per_worker
+            return answer
         finally:
-            if not keep:
-                await self._discard(worker)
-                worker = None
-            # a place without a worker starts one when it is needed: a crash loop costs no more than its callers
-            self._idle.put_nowait(worker)
+            await self._give_back(place, keep=keep)
 
-    async def _replace(self, dead: Worker | None) -> Worker:
-        await self._discard(dead)
-        worker = await Worker.start(self._spec)
+    async def _staffed(self, place: Worker | None) -> Worker:
+        """The worker of a place, started anew if there is none or it is not fit for use."""
         if self._closed:
-            await worker.kill()
-            raise WorkerCrashed(f"{self._spec.name} workers are closed")
+            raise WorkersUnavailable(f"the {self._spec.name} workers are closed")
+        if place is not None and place.usable:
+            return place
+        if place is not None:
+            await self._discard(place)
+        try:
+            worker = await Worker.spawn(self._spec)
+        except OSError as error:
+            raise WorkersUnavailable(f"cannot start a {self._spec.name} worker: {error.strerror}") from error
         self._workers.add(worker)
+        if self._closed:
+            worker.kill()
+        try:
+            await worker.ready(self._spec.start_seconds)
+        except BaseException:
+            await self._discard(worker)
+            raise
         return worker
 
-    async def _discard(self, worker: Worker | None) -> None:
-        if worker is not None:
-            self._workers.discard(worker)
-            await worker.kill()
+    async def _give_back(self, place: Worker | None, *, keep: bool) -> None:
+        """Frees the place. An empty one is staffed when needed, so a crash loop costs only its callers."""
+        if place is None or (keep and not self._closed):
+            self._places.put_nowait(place)
+            return
+        try:
+            await self._discard(place)
+        finally:
+            self._places.put_nowait(None)
+
+    async def _discard(self, worker: Worker) -> None:
+        self._workers.discard(worker)
+        await worker.reap()
 
     async def close(self) -> None:
-        """Ends every worker; idempotent. Calls under way fail with WorkerCrashed."""
+        """Ends every worker; idempotent. Calls under way and waiting fail with WorkersUnavailable."""
+        if self._closed:
+            return
         self._closed = True
-        workers, self._workers = self._workers, set()
-        await asyncio.gather(*(worker.kill() for worker in workers))
+        for worker in self._workers:
+            worker.kill()
+        if not self._started:
+            return
+        for _ in range(self._size):  # callers hand their places back as their calls fail
+            place = await self._places.get()
+            if place is not None:
+                await self._discard(place)
