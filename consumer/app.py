@@ -7,7 +7,7 @@ committed → the group is left → worker processes end → the HTTP port close
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -15,12 +15,11 @@ import structlog
 from consumer.creatives.decoder import Decoder
 from consumer.creatives.outage import StorageWatch
 from consumer.creatives.store import S3Store
-from consumer.engine import Engine
 from consumer.errors import StartRefused, StreamBroken, WorkerCrashed
 from consumer.kafka.stream import Stream
 from consumer.ops.health import Probes, http_port
 from consumer.ops.metrics import Metrics
-from consumer.pipeline import Pipeline, Stages
+from consumer.pipeline import Parts, Pipeline, Stages
 from consumer.policy.pack import load_pack
 from consumer.screening.engine import ScreeningEngine
 from consumer.screening.ocr import OcrReader
@@ -29,37 +28,37 @@ from consumer.settings import Settings
 log = structlog.get_logger(__name__)
 
 
-def choose_engine(settings: Settings) -> Engine:
-    """The engine that `engine.name` asks for; `auto` takes the best this machine can run."""
-    engine = ScreeningEngine(load_pack(settings.policy.pack), settings.ocr.min_confidence, settings.flow.max_records)
+def build_parts(settings: Settings) -> Parts:
+    """The parts that the settings ask for; `engine.name = auto` takes the best engine this machine can run."""
+    pack = load_pack(settings.policy.pack)
+    engine = ScreeningEngine(pack, settings.ocr.min_confidence, settings.flow.max_records)
     log.info("engine_chosen", asked=settings.engine.name, engine=engine.fingerprint.name)
-    return engine
+    return Parts(engine, Decoder(settings.creatives), OcrReader(settings.ocr))
 
 
 @asynccontextmanager
-async def judging(settings: Settings) -> AsyncIterator[tuple[Engine, Decoder, OcrReader]]:
-    """The parts that judge, started; ends their processes when the block is left. Raises StartRefused."""
-    async with AsyncExitStack() as parts:
-        engine = choose_engine(settings)
-        decoder = Decoder(settings.creatives)
-        reader = OcrReader(settings.ocr)
-        for part in (engine, decoder, reader):
-            parts.push_async_callback(part.close)
+async def started(parts: Parts) -> AsyncIterator[Parts]:
+    """Starts the parts; ends their processes when the block is left. Raises StartRefused."""
+    async with AsyncExitStack() as running:
+        everything = (parts.engine, parts.decoder, parts.reader)
+        for part in everything:
+            running.push_async_callback(part.close)
         try:
-            await asyncio.gather(engine.start(), decoder.start(), reader.start())
+            await asyncio.gather(*(part.start() for part in everything))
         except WorkerCrashed as error:
             raise StartRefused(
                 f"a worker process did not start: {error}. Too little memory? See creatives.decode_memory_bytes, "
                 "ocr.memory_bytes and ocr.start_seconds"
             ) from error
-        yield engine, decoder, reader
+        yield parts
 
 
 class Consumer:
     """One `advet run`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, build: Callable[[Settings], Parts] = build_parts) -> None:
         self._settings = settings
+        self._build = build
         self._metrics = Metrics()
         self._stream: Stream | None = None
         self._stopped = asyncio.Event()
@@ -87,14 +86,14 @@ class Consumer:
 
     async def _work(self) -> int:
         settings = self._settings
-        async with judging(settings) as (engine, decoder, reader):
+        async with started(self._build(settings)) as parts:
             store = S3Store(settings.storage)
             await store.start()
             try:
                 watch = StorageWatch(store, settings.storage.probe_seconds, self._metrics)
-                pipeline = Pipeline(settings, Stages(store, watch, decoder, reader, engine), self._metrics)
+                pipeline = Pipeline(settings, Stages(store, watch, parts), self._metrics)
                 self._stream = Stream(settings, pipeline, self._metrics)
-                log.info("started", engine=engine.fingerprint.name, policy=engine.policy_version)
+                log.info("started", engine=parts.engine.fingerprint.name, policy=parts.engine.policy_version)
                 unfinished = await self._stream.run()
             except* StreamBroken as broken:
                 raise _first(broken) from None

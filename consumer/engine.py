@@ -63,8 +63,10 @@ class Findings:
     missing: tuple[MissingStatement, ...] = ()
     model_ran: bool = False
     """Whether meaning and pictures were judged, or only words."""
-    semantics_relevant: bool = True
-    """Whether a rule that only a model can judge applies to this ad."""
+    paper_rules: frozenset[str] = frozenset()
+    """Rules of `missing` that ask for an approval number or certificate: a person looks, never a rejection."""
+    ocr_confident: bool = True
+    """Whether OCR is sure of what it read; true without pictures."""
     degraded: tuple[str, ...] = ()
     visual_tokens: dict[str, int] = field(default_factory=dict)
     """asset_id → tokens the model read."""
@@ -106,6 +108,14 @@ class Engine(Protocol):
 
 class TextReader(Protocol):
     """OCR as a preparation step; runs in processes of its own."""
+
+    async def start(self) -> None:
+        """Loads the models; raises StartRefused or WorkerCrashed."""
+        ...
+
+    async def close(self) -> None:
+        """Ends every process it started; idempotent."""
+        ...
 
     async def read(self, pictures: Sequence[Picture]) -> tuple[OcrLine, ...]:
         """The lines of all pictures, in reading order within each."""

@@ -46,14 +46,21 @@ class CreativeSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """What judges, and what prepares ads for it; each starts and ends processes of its own."""
+
+    engine: Engine
+    decoder: Decoder
+    reader: TextReader
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """The machinery behind the steps."""
 
     source: CreativeSource
     watch: StorageWatch
-    decoder: Decoder
-    reader: TextReader
-    engine: Engine
+    parts: Parts
 
 
 class Pipeline:
@@ -79,7 +86,7 @@ class Pipeline:
     def pauses(self, records_in_flight: int) -> frozenset[str]:
         """Why nothing more may be read now."""
         self._metrics.in_flight_bytes.set(self._budget.used_bytes)
-        capacity = self._stages.engine.capacity()
+        capacity = self._stages.parts.engine.capacity()
         reasons = self._backpressure.reasons(records_in_flight, capacity.items, capacity.reason)
         return reasons | {"storage"} if self._stages.watch.out else reasons
 
@@ -133,14 +140,14 @@ class Pipeline:
             with clock.stage("fetch"):
                 blobs = await self._fetch_all(submission, trial, held)
             with clock.stage("decode"):
-                facts = await _all(self._stages.decoder.inspect(blob) for blob in blobs)
+                facts = await _all(self._stages.parts.decoder.inspect(blob) for blob in blobs)
                 price = self._quote(submission, facts)
                 pictures = await self._decode_all(incoming.record, blobs, facts, held)
             with clock.stage("ocr"):
-                lines = await self._stages.reader.read(pictures) if pictures else ()
+                lines = await self._stages.parts.reader.read(pictures) if pictures else ()
             prepared = Prepared(submission, tuple(pictures), lines, price)
             with clock.stage("inference"):
-                findings = await self._stages.engine.judge(prepared)
+                findings = await self._stages.parts.engine.judge(prepared)
             decided = decide(findings, submission.category, self._settings.policy.unchecked)
             timing = Timing(
                 queued_ms=queued_ms,
@@ -191,7 +198,7 @@ class Pipeline:
     def _quote(self, submission: AdSubmission, facts: Sequence[HeaderFacts]) -> Price:
         text = submission.text
         chars = sum(len(part) for part in (text.title, text.body, text.call_to_action) if part)
-        price = self._stages.engine.quote(AdFacts(chars, tuple(facts)))
+        price = self._stages.parts.engine.quote(AdFacts(chars, tuple(facts)))
         if isinstance(price, NeverFits):
             raise PermanentError(Reason.OOM_NEVER_FITS, Stage.PRICE, price.message, oom=price.facts)
         return price
@@ -201,7 +208,7 @@ class Pipeline:
     ) -> Sequence[Picture]:
         async def decode(blob: Blob, header: HeaderFacts) -> Picture:
             await self._budget.reserve(record, header.pixels * 3)
-            picture = await self._stages.decoder.decode(blob, header)
+            picture = await self._stages.parts.decoder.decode(blob, header)
             held.callback(picture.pixels.close)
             return picture
 
@@ -209,7 +216,7 @@ class Pipeline:
 
     @property
     def _judge_identity(self) -> Judge:
-        engine = self._stages.engine
+        engine = self._stages.parts.engine
         return Judge(engine.fingerprint, engine.policy_version, self._settings.policy.unchecked)
 
 

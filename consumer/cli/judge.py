@@ -90,7 +90,7 @@ def _from_flags(
 
 
 async def _judge(settings: Settings, event: AdSubmission, files: dict[str, Path]) -> AdVerdict:
-    from consumer.app import judging
+    from consumer.app import build_parts, started
     from consumer.creatives.local_files import LocalFiles
     from consumer.creatives.outage import StorageWatch
     from consumer.ops.metrics import Metrics
@@ -101,9 +101,9 @@ async def _judge(settings: Settings, event: AdSubmission, files: dict[str, Path]
     source = LocalFiles(files, settings.storage.max_object_bytes)
     value = encode(event)
     record = RawRecord(NOWHERE, 0, int(time.time() * 1000), event.submission_id.encode(), value, ())
-    async with judging(settings) as (engine, decoder, reader):
+    async with started(build_parts(settings)) as parts:
         watch = StorageWatch(source, settings.storage.probe_seconds, metrics)
-        pipeline = Pipeline(settings, Stages(source, watch, decoder, reader, engine), metrics)
+        pipeline = Pipeline(settings, Stages(source, watch, parts), metrics)
         pipeline.open(record)
         try:
             return await pipeline.judge(Incoming(record, event, hashlib.sha256(value).hexdigest(), None), Trial(record))

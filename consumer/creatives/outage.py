@@ -49,9 +49,10 @@ class StorageWatch:
         self._metrics.storage_out.set(1)
         log.warning("storage_out", bucket=bucket)
         try:
-            await asyncio.sleep(self._probe_seconds)
-            while not await self._up(bucket):
+            while True:
                 await asyncio.sleep(self._probe_seconds)
+                if await self._up(bucket):
+                    break
         finally:
             self._waiting -= 1
             self._metrics.storage_out.set(int(self.out))
