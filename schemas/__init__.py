@@ -1,7 +1,7 @@
 """Events on the wire: pydantic models, JSON Schemas and golden examples. Imports nothing of `consumer`."""
 
 from schemas.dead_letter import OOM_REASONS, DeadLetter, OomFacts, Reason, Stage
-from schemas.submission import AdSubmission, Category, CreativeKind, CreativeRef, Media
+from schemas.submission import AdSubmission, AdText, Category, CreativeKind, CreativeRef, Media
 from schemas.verdict import (
     AdVerdict,
     Box,
@@ -22,6 +22,7 @@ from schemas.verdict import (
 __all__ = [
     "OOM_REASONS",
     "AdSubmission",
+    "AdText",
     "AdVerdict",
     "Box",
     "Category",

@@ -1,0 +1,55 @@
+"""The decision table: what was found → approve, review or reject. One pure function; the severest row wins.
+
+    verified violation, critical or high                                        reject
+    mandatory statement absent, OCR confident                                   reject
+    any other violation; OCR not confident; approval number or certificate      review
+    nothing, but the ad was seen in part only                                   review   partly_seen
+    nothing, the model ran                                                      approve
+    nothing, words only: drug, medical device, health food, FSMP                review   semantics_unchecked
+    nothing, words only: other categories                                       approve  semantics_unchecked
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from consumer.engine import Findings
+from schemas import Category, Decision, Severity
+
+PARTLY_SEEN: Final = "partly_seen"
+"""Engines put it into `Findings.degraded` when text was cut, or a picture dropped or shrunk beyond reading."""
+SEMANTICS_UNCHECKED: Final = "semantics_unchecked"
+OCR_UNCERTAIN: Final = "ocr_uncertain"
+
+_GRAVE: Final = frozenset({Severity.CRITICAL, Severity.HIGH})
+_MEANING_MATTERS: Final = frozenset(
+    {Category.DRUG_OTC, Category.DRUG_RX, Category.MEDICAL_DEVICE, Category.HEALTH_FOOD, Category.FSMP}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decision, and why the judgement behind it is weaker than usual."""
+
+    decision: Decision
+    degraded: tuple[str, ...]
+
+
+def decide(findings: Findings, category: Category, unchecked: Literal["review", "approve"]) -> Decided:
+    """Applies the table. `unchecked` is what the second last row says (`policy.unchecked`)."""
+    degraded = findings.degraded
+    if not findings.ocr_confident:
+        degraded = (*degraded, OCR_UNCERTAIN)
+    if _rejects(findings):
+        return Decided(Decision.REJECT, degraded)
+    if findings.violations or findings.missing or not findings.ocr_confident or PARTLY_SEEN in degraded:
+        return Decided(Decision.REVIEW, degraded)
+    if findings.model_ran:
+        return Decided(Decision.APPROVE, degraded)
+    to_review = category in _MEANING_MATTERS and unchecked == "review"
+    return Decided(Decision.REVIEW if to_review else Decision.APPROVE, (*degraded, SEMANTICS_UNCHECKED))
+
+
+def _rejects(findings: Findings) -> bool:
+    return any(found.evidence.verified and found.severity in _GRAVE for found in findings.violations) or any(
+        statement.certain and statement.rule_id not in findings.paper_rules for statement in findings.missing
+    )
