@@ -104,7 +104,7 @@ class KafkaCluster:
         if nodes > 1 and listeners:
             raise ValueError("further listeners are for one-node clusters")
         install = await asyncio.to_thread(install_kafka)
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = _cluster_id(folder)
         ports, controllers = free_ports(nodes), free_ports(nodes)
         voters = ",".join(f"{i}@{LOOPBACK}:{port}" for i, port in enumerate(controllers, start=1))
         made = []
@@ -163,6 +163,15 @@ class KafkaCluster:
             node.kill()
 
 
+def _cluster_id(folder: Path) -> str:
+    """A new id, or the one that the data in this folder belongs to."""
+    kept = folder / "cluster-id"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), encoding="ascii")
+    return kept.read_text(encoding="ascii")
+
+
 def _node_properties(number: int, home: Path, nodes: int, voters: str) -> dict[str, str]:
     replicas, in_sync = ("3", "2") if nodes >= 3 else ("1", "1")
     return {
@@ -202,7 +211,7 @@ def _write_node(
 def _format(install: KafkaInstall, node: KafkaNode, cluster_id: str, arguments: Sequence[str]) -> None:
     home = node.program.folder
     command = [
-        install.java, *_JVM, "-cp", install.class_path, "kafka.tools.StorageTool", "format",
+        install.java, *_JVM, "-cp", install.class_path, "kafka.tools.StorageTool", "format", "--ignore-formatted",
         "-t", cluster_id, "-c", str(home / "server.properties"), *arguments,
     ]  # fmt: skip
     done = subprocess.run(

