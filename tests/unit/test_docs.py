@@ -1,0 +1,107 @@
+"""The documents say what the code does: settings, commands, flags, metrics, reasons, targets and links."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rich_click as click
+
+from consumer.cli.root import advet
+from consumer.ops.metrics import Metrics
+from schemas import Reason
+
+ROOT = Path(__file__).resolve().parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+DOCUMENTS = (*READMES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`\n]+)`")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def code_of(name: str) -> list[str]:
+    """Lines of fenced blocks and inline code."""
+    text = text_of(name)
+    fenced = [line for block in FENCE.findall(text) for line in block.splitlines()]
+    return fenced + INLINE.findall(FENCE.sub("", text))
+
+
+def commands_of(name: str) -> list[list[str]]:
+    """Words of every advet command line, without the comment behind it."""
+    lines = (line.split("#")[0].split() for line in code_of(name))
+    return [words[1:] for words in lines if words and words[0] == "advet"]
+
+
+def metrics_exported() -> set[str]:
+    metrics = Metrics()
+    types = re.findall(r"^# TYPE (advet_\w+) (\w+)$", metrics.exposition().decode(), re.MULTILINE)
+    return {name for name, _kind in types if not name.endswith("_created")}
+
+
+def test_settings_table_is_what_the_code_says() -> None:
+    script = [sys.executable, "infra/dev/settings_table.py", "--check"]
+    checked = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_commands_and_their_flags_exist(name: str) -> None:
+    for words in commands_of(name):
+        command: click.Command = advet
+        context = click.Context(command)
+        path = ["advet"]
+        for word in words:
+            if word.startswith("-"):
+                known = {flag for parameter in command.params for flag in parameter.opts} | {"--help", "-h"}
+                assert word.split("=")[0] in known, f"{' '.join(path)} has no flag {word}"
+            elif isinstance(command, click.Group):
+                for alternative in word.split("|"):
+                    found = command.get_command(context, alternative)
+                    assert found is not None, f"there is no {' '.join(path)} {alternative}"
+                command = found
+                path.append(word)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_reason_has_its_row(name: str) -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", text_of(name), re.MULTILINE)
+    assert {reason.value for reason in Reason} - {"unknown"} <= set(rows)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_metrics_are_those_exported(name: str) -> None:
+    named = {re.sub(r"\{.*", "", code) for code in code_of(name) if re.match(r"advet_\w+(\{[\w,]+\})?$", code)}
+    assert named == metrics_exported()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_make_targets_exist(name: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
+    named = {words[1] for code in code_of(name) if (words := code.split())[:1] == ["make"] and len(words) > 1}
+    assert {target for target in named if re.fullmatch("[a-z-]+", target)} <= targets
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", text_of(name)):
+        path, _, heading = target.partition("#")
+        if not path.startswith("http"):
+            document = ROOT / (path or name)
+            assert document.exists(), target
+            if heading:
+                assert heading in anchors(document), target
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", document.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_both_readmes_have_the_same_shape() -> None:
+    english, chinese = (re.findall(r"^(#+) ", FENCE.sub("", text_of(name)), re.MULTILINE) for name in READMES)
+    assert english == chinese
+    assert sorted(commands_of(READMES[0])) == sorted(commands_of(READMES[1]))
