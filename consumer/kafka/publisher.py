@@ -40,7 +40,6 @@ class AtLeastOncePublisher:
             enable_idempotence=False,
             linger_ms=5,
             max_request_size=settings.kafka.max_record_bytes + 2 * DEAD_LETTER_ROOM_BYTES,
-            request_timeout_ms=int(settings.kafka.request_timeout_seconds * 1000),
         )
 
     async def start(self) -> None:

@@ -4,6 +4,7 @@ getmany → ledger.take → order per key → work.process → publisher.publish
 """
 
 import asyncio
+import contextlib
 from typing import Protocol
 
 import structlog
@@ -25,6 +26,8 @@ POLL_SECONDS = 0.1
 RETRY_SECONDS = 0.5
 WINDOW_OFFSETS = 4096
 """How far a partition may run ahead of its lowest unfinished offset."""
+EVERYDAY_PAUSES = frozenset({"records", "bytes"})
+"""Reasons that come and go many times a second under load."""
 
 
 class Work(Protocol):
@@ -56,6 +59,8 @@ class Stream:
         self._work = work
         self._metrics = metrics
         self._stopping = asyncio.Event()
+        self._freed = asyncio.Event()
+        """Something in flight has finished, so a pause may be over."""
         self._rebalance: Rebalance | None = None
         self.pauses: frozenset[str] = frozenset()
         """Why all partitions are paused; empty when they are read."""
@@ -114,7 +119,6 @@ class Stream:
             rebalance_timeout_ms=int(kafka.rebalance_timeout_seconds * 1000),
             heartbeat_interval_ms=int(min(3, kafka.session_timeout_seconds / 6) * 1000),
             max_poll_interval_ms=int(max(300, kafka.session_timeout_seconds * 2) * 1000),
-            request_timeout_ms=int(kafka.request_timeout_seconds * 1000),
             max_partition_fetch_bytes=max(MIB, kafka.max_record_bytes),
         )
 
@@ -126,11 +130,17 @@ class Stream:
         tasks: asyncio.TaskGroup,
     ) -> None:
         while not self._stopping.is_set():
+            self._freed.clear()
             in_flight = sum(a.ledger.in_flight for a in rebalance.owned.values())
             self._pause_and_resume(consumer, rebalance, in_flight)
+            if self.pauses:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), POLL_SECONDS)
             try:
                 batches: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(
-                    timeout_ms=int(POLL_SECONDS * 1000), max_records=self._work.room(in_flight)
+                    # polled while paused as well: it counts as being alive for max.poll.interval
+                    timeout_ms=0 if self.pauses else int(POLL_SECONDS * 1000),
+                    max_records=self._work.room(in_flight),
                 )
             except NoOffsetForPartitionError:
                 # expected until the activation of a partition without commits has found its position
@@ -157,7 +167,8 @@ class Stream:
     def _pause_and_resume(self, consumer: AIOKafkaConsumer, rebalance: Rebalance, in_flight: int) -> None:
         pauses = self._work.pauses(in_flight)
         if pauses != self.pauses:
-            log.info("paused" if pauses else "resumed", reasons=sorted(pauses), in_flight=in_flight)
+            shown = log.debug if pauses | self.pauses <= EVERYDAY_PAUSES else log.info
+            shown("paused" if pauses else "resumed", reasons=sorted(pauses), in_flight=in_flight)
             self.pauses = pauses
         for tp, assignment in rebalance.owned.items():
             if assignment.state is not State.ACTIVE:
@@ -197,6 +208,7 @@ class Stream:
                     await publisher.publish(assignment, current.offset, terminal)
                 finally:
                     self._work.close(current)
+                    self._freed.set()
                 current = assignment.keys.release(record.key)
         finally:
             for waiting in assignment.keys.abandon(record.key):
