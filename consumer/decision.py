@@ -7,6 +7,9 @@
     nothing, the model ran                                                      approve
     nothing, words only: drug, medical device, health food, FSMP                review   semantics_unchecked
     nothing, words only: other categories                                       approve  semantics_unchecked
+
+Absence is never innocence: what could not be read or understood says so in `degraded`. A failure of the machinery
+does not come here at all (it is a dead letter), so no error can approve an ad.
 """
 
 from dataclasses import dataclass

@@ -60,7 +60,10 @@ class Matcher:
     def __init__(self, pack: PolicyPack) -> None:
         self._rules = tuple(
             _Compiled(
-                rule, compile_patterns(rule.regex), compile_patterns(rule.exceptions), compile_patterns(rule.unless_shown)
+                rule,
+                compile_patterns(rule.regex),
+                compile_patterns(rule.exceptions),
+                compile_patterns(rule.unless_shown),
             )
             for rule in pack.rules
             if rule.lexical

@@ -1,0 +1,139 @@
+"""The judge that runs everywhere: rules on the CPU, applied to the ad's text and to what OCR read.
+
+`Screening` is the judgement itself, a pure function of the submission and its OCR lines. `ScreeningEngine` offers
+it to the pipeline through the engine port: short ads are judged in place, long texts on a thread of its own, so
+that the event loop keeps answering.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Final
+
+from consumer.decision import PARTLY_SEEN
+from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
+from consumer.messages import OcrLine
+from consumer.policy.pack import PolicyPack, Rule
+from consumer.screening.matcher import Matcher, misplaced
+from consumer.screening.missing import RequiredStatements
+from consumer.screening.quotes import MAX_PICTURE_CHARS, MAX_TEXT_CHARS, Source, confident, sources_of
+from schemas import AdSubmission, Category, Detector, EngineFingerprint, Evidence, EvidenceSource, Violation
+
+RULES_REVISION: Final = "1"
+"""Grows when the same pack would find something else: part of the fingerprint."""
+_INLINE_CHARS: Final = 4_000
+_THREADS: Final = 2
+"""For long texts: Python runs one at a time anyway, and short ads need not wait behind one."""
+_BYTES_PER_CHAR: Final = 200
+_BYTES_PER_PICTURE: Final = MAX_PICTURE_CHARS * _BYTES_PER_CHAR
+_MAX_PICTURES: Final = 16
+_MAX_PRICE_BYTES: Final = MAX_TEXT_CHARS * _BYTES_PER_CHAR + _MAX_PICTURES * _BYTES_PER_PICTURE
+
+
+class Screening:
+    """A pack, compiled, and how sure OCR must be (0-1)."""
+
+    def __init__(self, pack: PolicyPack, min_confidence: float) -> None:
+        self._pack = pack
+        self._min_confidence = min_confidence
+        self._matcher = Matcher(pack)
+        self._required = RequiredStatements(pack)
+        self._paper_rules = frozenset(rule.id for rule in pack.rules if rule.papers)
+
+    def check(self) -> None:
+        """Tries the pack on its own examples; raises StartRefused."""
+        self._matcher.check()
+
+    def judge(self, submission: AdSubmission, ocr: Sequence[OcrLine]) -> Findings:
+        """What the words of the ad violate and lack; `ocr` in reading order, picture by picture."""
+        sources = sources_of(submission.text, ocr)
+        ocr_confident = confident(ocr, self._min_confidence)
+        return Findings(
+            violations=tuple(self._violations(submission, sources)),
+            missing=self._required.missing(submission, sources, ocr_confident=ocr_confident),
+            paper_rules=self._paper_rules,
+            ocr_confident=ocr_confident,
+            degraded=(PARTLY_SEEN,) if any(source.folded.cut for source in sources) else (),
+        )
+
+    def _violations(self, submission: AdSubmission, sources: Sequence[Source]) -> Iterator[Violation]:
+        category, media = submission.category, submission.placement.media
+        hits = self._matcher.hits(sources, category, media)
+        for hit in hits:
+            yield _violation(hit.rule, category, hit.source.evidence(hit.start, hit.end))
+        found = {hit.rule.id for hit in hits}
+        for rule in self._pack.rules:
+            if rule.placement and rule.placement.alone and rule.id not in found and misplaced(rule, category, media):
+                # nothing to quote: category and placement, as declared, are the evidence
+                yield _violation(rule, category, Evidence(source=EvidenceSource.TEXT, verified=True))
+
+
+def _violation(rule: Rule, category: Category, evidence: Evidence) -> Violation:
+    return Violation(
+        rule_id=rule.id,
+        category=category.value,
+        severity=rule.severity,
+        gist=rule.gist,
+        evidence=evidence,
+        legal_basis=rule.legal_basis,
+        suggestion=rule.suggestion,
+        detector=Detector.RULES,
+    )
+
+
+class ScreeningEngine:
+    """The engine port over `Screening`; judges `concurrency` ads at a time."""
+
+    def __init__(self, pack: PolicyPack, min_confidence: float, concurrency: int) -> None:
+        self._pack = pack
+        self._screening = Screening(pack, min_confidence)
+        self._concurrency = concurrency
+        self._running = 0
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="screening")
+
+    @property
+    def fingerprint(self) -> EngineFingerprint:
+        """Names the pack's content: another pack is another judge."""
+        return EngineFingerprint(name="screening", model="rules", revision=f"{RULES_REVISION}-{self._pack.sha256[:16]}")
+
+    @property
+    def policy_version(self) -> str:
+        """Version of the pack."""
+        return self._pack.version
+
+    async def start(self) -> None:
+        """Tries the pack on its own examples; raises StartRefused."""
+        self._screening.check()
+
+    def capacity(self) -> Capacity:
+        """Free places; each takes the largest ad there is."""
+        free = max(0, self._concurrency - self._running)
+        return Capacity(items=free, bytes=free * _MAX_PRICE_BYTES, reason="" if free else "screening")
+
+    def quote(self, facts: AdFacts) -> Price:
+        """Memory for the text, its folded form and the lines of each picture; always fits."""
+        text_bytes = min(facts.text_chars, MAX_TEXT_CHARS) * _BYTES_PER_CHAR
+        return Price(bytes=text_bytes + min(len(facts.headers), _MAX_PICTURES) * _BYTES_PER_PICTURE)
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        """Applies the rules. Nothing about an ad makes this fail."""
+        self._running += 1
+        try:
+            submission, ocr = prepared.submission, prepared.ocr
+            if _chars(submission, ocr) <= _INLINE_CHARS:
+                return self._screening.judge(submission, ocr)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._screening.judge, submission, ocr)
+        finally:
+            self._running -= 1
+
+    async def close(self) -> None:
+        """Waits for the threads under way; idempotent."""
+        await asyncio.to_thread(self._threads.shutdown)
+
+
+def _chars(submission: AdSubmission, ocr: Sequence[OcrLine]) -> int:
+    text = submission.text
+    fields = (text.title or "", text.body or "", text.call_to_action or "")
+    return sum(map(len, chain(fields, (line.text for line in ocr))))
