@@ -55,9 +55,7 @@ class Event:
 def read_event(value: bytes, headers: Headers) -> Event:
     """Opens any of the three envelopes; raises EventInvalid. An invalid traceparent is dropped."""
     texts = _header_texts(headers)
-    attributes = {
-        name.removeprefix(_PREFIX): text for name, text in texts.items() if name.startswith(_PREFIX)
-    }
+    attributes = {name.removeprefix(_PREFIX): text for name, text in texts.items() if name.startswith(_PREFIX)}
     content_type = texts.get(CONTENT_TYPE)
     if content_type is not None and _media_type(content_type).startswith(_CLOUDEVENTS):
         data, attributes = _open_structured(value, content_type, attributes)
@@ -123,19 +121,13 @@ def _check_binary(attributes: Mapping[str, str], content_type: str | None) -> No
     if any(name in attributes for name in _REQUIRED):
         _check_attributes(attributes)
     declared = attributes.get("datacontenttype")
-    if (
-        declared is not None
-        and content_type is not None
-        and _media_type(declared) != _media_type(content_type)
-    ):
+    if declared is not None and content_type is not None and _media_type(declared) != _media_type(content_type):
         raise EventInvalid("ce_datacontenttype contradicts content-type; send content-type alone")
     for kind in (content_type, declared):
         _check_json_type(kind, "content-type")
 
 
-def _open_structured(
-    value: bytes, content_type: str, outside: Mapping[str, str]
-) -> tuple[bytes, dict[str, str]]:
+def _open_structured(value: bytes, content_type: str, outside: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
     if _media_type(content_type) != STRUCTURED_TYPE:
         raise EventInvalid(f"content-type names a CloudEvents format other than {STRUCTURED_TYPE}")
     _check_charset(content_type)
@@ -177,9 +169,7 @@ def _check_attributes(attributes: Mapping[str, str]) -> None:
         if not attributes.get(name):
             raise EventInvalid(f"the CloudEvents attribute {name} is missing, empty or not a string")
     if attributes["specversion"] != SPECVERSION:
-        raise EventInvalid(
-            f"CloudEvents specversion must be {SPECVERSION}, not {attributes['specversion'][:16]}"
-        )
+        raise EventInvalid(f"CloudEvents specversion must be {SPECVERSION}, not {attributes['specversion'][:16]}")
 
 
 def _media_type(content_type: str) -> str:
@@ -190,9 +180,7 @@ def _check_json_type(content_type: str | None, where: str) -> None:
     if content_type is None:
         return
     media = _media_type(content_type)
-    if media not in (JSON_TYPE, "text/json") and not (
-        media.startswith("application/") and media.endswith("+json")
-    ):
+    if media not in (JSON_TYPE, "text/json") and not (media.startswith("application/") and media.endswith("+json")):
         raise EventInvalid(f"{where} must be {JSON_TYPE}, not {media[:64]}")
     _check_charset(content_type)
 

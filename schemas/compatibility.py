@@ -42,9 +42,7 @@ class _Comparison:
             return
         self._open.add(references)
         try:
-            yield from self._compare_resolved(
-                _resolve(old, self._old_root), _resolve(new, self._new_root), path
-            )
+            yield from self._compare_resolved(_resolve(old, self._old_root), _resolve(new, self._new_root), path)
         finally:
             self._open.discard(references)
 

@@ -11,9 +11,7 @@ from schemas.verdict import OpenEnum, RecordOrigin
 MESSAGE_CHARS_MAX = 1024
 FACT_CHARS_MAX = 256
 
-_UNPRINTABLE = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
-)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def _tidy(limit: int) -> BeforeValidator:

@@ -72,7 +72,7 @@ def _read(path: Path) -> Schema:
     try:
         schema = strict_json.loads(path.read_bytes())
     except (OSError, strict_json.NotStrictJson) as error:
-        raise SchemaUnreadable(f"{path}: {error}") from error
+        raise SchemaUnreadable(f"{path.name}: {error}") from error
     if not isinstance(schema, dict):
-        raise SchemaUnreadable(f"{path}: not a JSON object")
+        raise SchemaUnreadable(f"{path.name}: not a JSON object")
     return schema

@@ -6,12 +6,14 @@ keys, NaN and Infinity, numbers beyond a double, lone surrogates and deep nestin
 
 import json
 import math
+import sys
 from typing import Any
 
 import pydantic_core
 
 DEPTH_MAX = 32
 NAME_SHOWN_CHARS = 64
+INTEGER_CHARS_MAX = sys.float_info.max_10_exp
 
 
 class NotStrictJson(ValueError):
@@ -30,7 +32,7 @@ def loads(data: bytes) -> object:
         pydantic_core.from_json(data, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:
         raise NotStrictJson(_in_our_words(str(error))) from error
-    document: object = json.loads(text, object_pairs_hook=_unique, parse_float=_finite)
+    document: object = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_int=_bounded)
     _check_depth(document)
     return document
 
@@ -78,6 +80,12 @@ def _finite(literal: str) -> float:
     if math.isinf(number):
         raise NotStrictJson("a number is too large for a double")
     return number
+
+
+def _bounded(literal: str) -> int:
+    if len(literal) > INTEGER_CHARS_MAX:
+        raise NotStrictJson("a number is too large for a double")
+    return int(literal)
 
 
 def _check_depth(document: object) -> None:

@@ -81,9 +81,7 @@ class AdText(WireModel):
     def _bounded(self) -> "AdText":
         size_bytes = sum(len(part.encode()) for part in (self.title, self.body, self.call_to_action) if part)
         if size_bytes > TEXT_BYTES_MAX:
-            raise ValueError(
-                f"title, body and call_to_action together exceed {TEXT_BYTES_MAX} bytes of UTF-8"
-            )
+            raise ValueError(f"title, body and call_to_action together exceed {TEXT_BYTES_MAX} bytes of UTF-8")
         return self
 
 
