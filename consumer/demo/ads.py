@@ -59,11 +59,14 @@ def ads() -> tuple[Ad, ...]:
 
 def designs() -> tuple[Design, ...]:
     """The copy of every picture."""
-    return tuple(
-        Design(**{name: tuple(value) if isinstance(value, list) else value for name, value in picture.items()})
-        for entry in _read("ads.json")["ads"]
-        for picture in entry.get("pictures", ())
-    )
+    return tuple(_design(picture) for entry in _read("ads.json")["ads"] for picture in entry.get("pictures", ()))
+
+
+def _design(picture: dict[str, Any]) -> Design:
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in picture.items()
+    }
+    return Design(**fields)
 
 
 def expectations() -> dict[str, Expectation]:

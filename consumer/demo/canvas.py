@@ -111,9 +111,7 @@ class Canvas:
         pen = ImageDraw.Draw(self._image)
         pen.rounded_rectangle(_scaled(box), radius * SCALE, outline=color, width=round(width * SCALE))
 
-    def ellipse(
-        self, box: Box, top: str, bottom: str | None = None, *, opacity: float = 1, shadow: float = 0
-    ) -> None:
+    def ellipse(self, box: Box, top: str, bottom: str | None = None, *, opacity: float = 1, shadow: float = 0) -> None:
         """An ellipse within `box`."""
         mask, pen = self._mask()
         pen.ellipse(_scaled(box), fill=255)

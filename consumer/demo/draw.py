@@ -16,7 +16,9 @@ from consumer.demo.layouts import Design, compose
 def save(picture: Image.Image, path: Path) -> None:
     """Writes PNG, JPEG or WebP, by the name's suffix; PNG with a palette, which halves it."""
     if path.suffix == ".png":
-        picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+        picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(
+            path, optimize=True
+        )
     elif path.suffix == ".jpg":
         picture.save(path, quality=86, optimize=True, progressive=True)
     else:

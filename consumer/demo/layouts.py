@@ -90,7 +90,9 @@ def _notice(canvas: Canvas, lines: tuple[str, ...], margin: float) -> float:
     style = Style(NOTICE_PX, "#1d2939", leading=1.5)
     step = style.size * style.leading
     top = canvas.height - margin - len(lines) * step - 34
-    canvas.rect((margin, top, canvas.width - margin, canvas.height - margin), WHITE, radius=16, opacity=0.95, shadow=0.14)
+    canvas.rect(
+        (margin, top, canvas.width - margin, canvas.height - margin), WHITE, radius=16, opacity=0.95, shadow=0.14
+    )
     for row, line in enumerate(lines):
         room = canvas.width - 2 * margin - 52
         if canvas.measure(line, style) > room:
@@ -99,7 +101,9 @@ def _notice(canvas: Canvas, lines: tuple[str, ...], margin: float) -> float:
     return top
 
 
-def _headline(canvas: Canvas, design: Design, palette: Palette, at: tuple[float, float], size: float, width: float) -> float:
+def _headline(
+    canvas: Canvas, design: Design, palette: Palette, at: tuple[float, float], size: float, width: float
+) -> float:
     """Headline and subtitle from the left; returns the y below."""
     x, y = at
     for line in design.headline:
@@ -143,9 +147,16 @@ def _badge(canvas: Canvas, words: str, palette: Palette, center: tuple[float, fl
     if not words:
         return
     x, y = center
-    canvas.ellipse((x - radius, y - radius, x + radius, y + radius), palette.accent, mix(palette.accent, "#000000", 0.18), shadow=0.3)
+    canvas.ellipse(
+        (x - radius, y - radius, x + radius, y + radius),
+        palette.accent,
+        mix(palette.accent, "#000000", 0.18),
+        shadow=0.3,
+    )
     canvas.ellipse((x - radius * 0.88, y - radius * 0.88, x + radius * 0.88, y + radius * 0.88), WHITE, opacity=0.94)
-    style = canvas.fitted(words, Style(radius * 0.62, mix(palette.accent, "#000000", 0.45), "bold", "mm"), radius * 1.45)
+    style = canvas.fitted(
+        words, Style(radius * 0.62, mix(palette.accent, "#000000", 0.45), "bold", "mm"), radius * 1.45
+    )
     canvas.text(center, words, style)
 
 
@@ -230,7 +241,9 @@ def editorial(design: Design, palette: Palette, dice: random.Random) -> Canvas:
     top = _notice(canvas, design.notice, 30)
     arch = (470, 150, 850, top - 40)
     canvas.rect((arch[0], arch[1] + 190, arch[2], arch[3]), mix(palette.main, WHITE, 0.25), palette.main, opacity=0.75)
-    canvas.ellipse((arch[0], arch[1], arch[2], arch[1] + 380), mix(palette.main, WHITE, 0.42), mix(palette.main, WHITE, 0.25))
+    canvas.ellipse(
+        (arch[0], arch[1], arch[2], arch[1] + 380), mix(palette.main, WHITE, 0.42), mix(palette.main, WHITE, 0.25)
+    )
     _bubbles(canvas, palette, dice, 500)
     _product(canvas, design, palette, (500, arch[1] + 130, 820, arch[3] - 50))
     y = 190.0
@@ -241,7 +254,10 @@ def editorial(design: Design, palette: Palette, dice: random.Random) -> Canvas:
     canvas.rect((50, y + 20, 130, y + 24), palette.accent)
     y += 52
     if design.subtitle:
-        y = canvas.paragraph((50, y), design.subtitle, Style(28, mix(palette.ink, palette.top, 0.2), leading=1.7), 380) + 16
+        y = (
+            canvas.paragraph((50, y), design.subtitle, Style(28, mix(palette.ink, palette.top, 0.2), leading=1.7), 380)
+            + 16
+        )
     for point in design.points:
         style = canvas.fitted(point, Style(27, palette.ink, "regular", "lm"), 360)
         canvas.rect((50, y + 12, 62, y + 24), palette.accent, radius=3)
@@ -271,7 +287,11 @@ def card(design: Design, palette: Palette, dice: random.Random) -> Canvas:
 
 
 LAYOUTS: dict[str, Layout] = {
-    "hero": hero, "banner": banner, "poster": poster, "editorial": editorial, "card": card,
+    "hero": hero,
+    "banner": banner,
+    "poster": poster,
+    "editorial": editorial,
+    "card": card,
 }
 
 

@@ -1,0 +1,94 @@
+"""`advet submit`: hand in an ad from local files, or an event as it is."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from consumer.cli.options import settings_options
+from consumer.errors import PermanentError, StorageUnavailable, StreamBroken
+from consumer.settings import Loaded, Settings
+from schemas import Category, Media
+
+
+@click.command("submit")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--category", type=click.Choice([c.value for c in Category]), help="What the ad sells.")
+@click.option("--title", help="Headline.")
+@click.option("--body", help="Running text.")
+@click.option("--approval-number", help="The ad's approval number, as registered.")
+@click.option("--advertiser-id", default="advet-submit", show_default=True, help="Who advertises.")
+@click.option(
+    "--media", type=click.Choice([m.value for m in Media]), default=Media.INTERNET.value, show_default=True,
+    help="Where the ad will run.",
+)  # fmt: skip
+@click.option(
+    "--event", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="Send this event instead, byte for byte (- reads stdin).",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print what was sent as one JSON object.")
+@settings_options("kafka", "topics", "storage")
+def submit_command(
+    loaded: Loaded,
+    files: tuple[Path, ...],
+    event: Path | None,
+    category: str | None,
+    as_json: bool,
+    **copy: str | None,
+) -> None:
+    """Upload pictures and submit an ad: `advet submit ad.png --category food`."""
+    try:
+        if event is not None:
+            if files or category:
+                raise click.UsageError("--event sends a whole event: leave out files and --category")
+            value = sys.stdin.buffer.read() if str(event) == "-" else event.read_bytes()
+            sent = asyncio.run(_send_event(loaded.settings, value))
+        else:
+            sent = asyncio.run(_send_files(loaded.settings, files, category, copy))
+    except (StorageUnavailable, StreamBroken) as error:
+        raise click.ClickException(str(error)) from error
+    except PermanentError as error:
+        raise click.ClickException(error.message) from error
+    if as_json:
+        click.echo(json.dumps(sent, ensure_ascii=False))
+    else:
+        click.echo(f"submitted {sent['submission_id'] or 'an event without readable id'} to {sent['topic']}")
+
+
+async def _send_event(settings: Settings, value: bytes) -> dict[str, object]:
+    from consumer.submit import submit_event
+
+    key = await submit_event(settings, value)
+    return {"submission_id": key.decode() if key else None, "topic": settings.topics.submissions, "bytes": len(value)}
+
+
+async def _send_files(
+    settings: Settings, files: tuple[Path, ...], category: str | None, copy: dict[str, str | None]
+) -> dict[str, object]:
+    from consumer.submit import AdCopy, build_submission, new_submission_id, submit
+
+    if category is None:
+        raise click.UsageError("--category is needed: the law depends on what the ad sells")
+    if not (files or copy["title"] or copy["body"]):
+        raise click.UsageError("nothing to submit: give files, --title, --body, or --event")
+    outgoing = build_submission(
+        new_submission_id(),
+        [(path.name, path.read_bytes()) for path in files],
+        AdCopy(
+            Category(category),
+            title=copy["title"],
+            body=copy["body"],
+            approval_number=copy["approval_number"],
+            advertiser_id=copy["advertiser_id"] or "advet-submit",
+            media=Media(copy["media"] or Media.INTERNET.value),
+        ),
+        bucket=settings.storage.buckets[0],
+    )
+    await submit(settings, [outgoing])
+    return {
+        "submission_id": outgoing.submission.submission_id,
+        "topic": settings.topics.submissions,
+        "creatives": [f"s3://{upload.bucket}/{upload.key}" for upload in outgoing.uploads],
+    }
