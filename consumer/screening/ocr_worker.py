@@ -59,7 +59,7 @@ class Recognizer:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         result = self._engine(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-        if not isinstance(result, RapidOCROutput) or not result.txts or not result.scores:
+        if not isinstance(result, RapidOCROutput) or result.boxes is None or not result.txts or not result.scores:
             return []
         height, width = pixels.shape[:2]
         lines = []

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -49,8 +50,9 @@ class WorkerSpec:
 class Worker:
     """One live process and its socket. `spawn`, `ready`, any number of `call`, `reap`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, pidfd: int, channel: socket.socket) -> None:
         self._process = process
+        self._pidfd = pidfd
         self._channel = channel
         self.served = 0
 
@@ -72,10 +74,11 @@ class Worker:
                     stdout=_STDERR_FD,  # our stdout carries verdicts; a chatty library must not reach it
                     env={name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)},
                 )  # fmt: skip
+            pidfd = os.pidfd_open(process.pid)
         except BaseException:
             ours.close()
             raise
-        return cls(process, ours)
+        return cls(process, pidfd, ours)
 
     async def ready(self, timeout_seconds: float) -> None:
         """Waits for the worker's first message; raises WorkersUnavailable."""
@@ -128,8 +131,10 @@ class Worker:
 
     def kill(self) -> None:
         """Ends the process; a `call` under way raises WorkerCrashed. Idempotent."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        if self._pidfd >= 0:
+            # not Process.kill: that may reap the child before asyncio's watcher, which then reports a wrong end
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     async def reap(self) -> None:
         """Kills, frees the socket and waits for the end of the process. Only for who holds the worker:
@@ -137,6 +142,9 @@ class Worker:
         """
         self.kill()
         self._channel.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
         await self._process.wait()
 
 
