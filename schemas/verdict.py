@@ -1,10 +1,14 @@
 """The judgement of one submission: the value of a record on the verdicts topic."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from schemas.submission import Identifier, Sha256, WireModel
+
+PolicyVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 
 
 class OpenEnum(StrEnum):
@@ -152,10 +156,18 @@ class AdVerdict(WireModel):
     confidence: float | None = Field(default=None, ge=0, le=1, description="Only when calibrated.")
     assets: tuple[JudgedAsset, ...] = ()
     degraded: tuple[str, ...] = Field(default=(), description="Why the judgement is weaker than usual.")
-    policy_version: str
+    policy_version: PolicyVersion
     engine: EngineFingerprint
     timing: Timing = Timing()
     gpu: GpuUse | None = None
     origin: RecordOrigin
     replay_of: RecordOrigin | None = None
     judged_at: AwareDatetime
+
+    @property
+    def precedence(self) -> tuple[int, tuple[int, ...], datetime]:
+        """The highest of a submission's verdicts is the current one, whatever their order in the topic."""
+        numbers = [int(part) for part in self.policy_version.split(".")]
+        while numbers and numbers[-1] == 0:  # 1.0 and 1 are the same version
+            numbers.pop()
+        return self.revision, tuple(numbers), self.judged_at
