@@ -101,7 +101,7 @@ def test_headers_that_agree_with_the_structured_envelope_are_fine() -> None:
         (envelope(data_base64=5), STRUCTURED, "not a string"),
         (b"[1]", STRUCTURED, "not a JSON object"),
         (b"\xff", STRUCTURED, "not UTF-8"),
-        (b"[" * 100_000, STRUCTURED, "nested deeper"),
+        (b"[" * 9_000, STRUCTURED, "nested deeper"),
         (b'{"id": "a", "id": "b"}', STRUCTURED, '"id" appears twice'),
         (
             DATA,
