@@ -15,7 +15,7 @@ from ahocorasick_rs import AhoCorasick
 
 from consumer.errors import StartRefused
 from consumer.policy.pack import PolicyPack, Rule
-from consumer.screening.normalise import SENTENCE_END, fold, fold_pattern
+from consumer.screening.normalise import SENTENCE_END, Folded, fold, fold_pattern
 from consumer.screening.quotes import Source
 from schemas import Category, Media
 
@@ -107,7 +107,8 @@ class Matcher:
             spans += _spans(compiled.regexes, _mask(text, barred))
             if rule.negation_guard:
                 spans = [span for span in spans if not _negated(text, span[0])]
-            found[rule.id] += [Hit(rule, source, start, end) for start, end in _merge(spans)[:MAX_HITS_PER_RULE]]
+            joined = _join(_merge(spans), source.folded)[:MAX_HITS_PER_RULE]
+            found[rule.id] += [Hit(rule, source, start, end) for start, end in joined]
 
     def _word_spans(self, text: str) -> dict[str, list[Span]]:
         spans: dict[str, list[Span]] = defaultdict(list)
@@ -174,7 +175,7 @@ def _mask(text: str, merged: Iterable[Span]) -> str:
 
 
 def _merge(spans: Iterable[Span]) -> list[Span]:
-    """Overlapping spans become one: the longest quote says it once."""
+    """Spans that overlap become one: the longest quote says it once."""
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start < merged[-1][1]:
@@ -182,6 +183,17 @@ def _merge(spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append((start, end))
     return merged
+
+
+def _join(merged: Iterable[Span], folded: Folded) -> list[Span]:
+    """Spans with nothing between them in the original read as one phrase: 保本保息."""
+    joined: list[Span] = []
+    for start, end in merged:
+        if joined and start == joined[-1][1] and folded.origins[start] == folded.origins[start - 1] + 1:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

@@ -14,7 +14,7 @@ from consumer.messages import OcrLine
 from consumer.screening.normalise import Folded, fold
 from schemas import AdText, Box, Evidence, EvidenceSource
 
-MAX_TEXT_CHARS: Final = 400_000
+MAX_TEXT_CHARS: Final = 200_000
 """Of an ad's text; what lies beyond is not judged, and the findings say so."""
 MAX_PICTURE_CHARS: Final = 20_000
 MAX_QUOTE_CHARS: Final = 200
