@@ -81,11 +81,14 @@ class ByteBudget:
 class Backpressure:
     """The bounds of `FlowSettings` over what is in flight, as reasons to pause every partition."""
 
-    def __init__(self, settings: FlowSettings, budget: ByteBudget) -> None:
+    def __init__(self, settings: FlowSettings, budget: ByteBudget, largest_record_bytes: int) -> None:
         self._settings = settings
         self._budget = budget
+        self._largest_record_bytes = largest_record_bytes
+        # one more record must always fit below the bound
+        byte_bound = max(1, settings.max_bytes - largest_record_bytes)
         self._records = Hysteresis(settings.max_records, settings.max_records * settings.resume_ratio)
-        self._bytes = Hysteresis(settings.max_bytes, settings.max_bytes * settings.resume_ratio)
+        self._bytes = Hysteresis(byte_bound, byte_bound * settings.resume_ratio)
         self._engine = Hysteresis(1, 0)
 
     def reasons(self, records_in_flight: int, engine_room: int, engine_reason: str) -> frozenset[str]:
@@ -99,7 +102,7 @@ class Backpressure:
             paused.add(engine_reason)
         return frozenset(paused)
 
-    def room(self, records_in_flight: int, largest_record_bytes: int) -> int:
+    def room(self, records_in_flight: int) -> int:
         """Records that may be read at once without passing a bound; at least 1."""
         free_bytes = self._settings.max_bytes - self._budget.used_bytes
-        return max(1, min(self._settings.max_records - records_in_flight, free_bytes // largest_record_bytes))
+        return max(1, min(self._settings.max_records - records_in_flight, free_bytes // self._largest_record_bytes))

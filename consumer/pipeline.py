@@ -71,7 +71,7 @@ class Pipeline:
         self._stages = stages
         self._metrics = metrics
         self._budget = ByteBudget(settings.flow.max_bytes)
-        self._backpressure = Backpressure(settings.flow, self._budget)
+        self._backpressure = Backpressure(settings.flow, self._budget, settings.kafka.max_record_bytes)
 
     # -- what the stream asks -------------------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Pipeline:
 
     def room(self, records_in_flight: int) -> int:
         """Records that may be read at once; at least 1."""
-        return self._backpressure.room(records_in_flight, self._settings.kafka.max_record_bytes)
+        return self._backpressure.room(records_in_flight)
 
     async def process(self, record: RawRecord) -> Terminal | None:
         """The terminal record, or None for a withdrawal; never raises but for cancellation."""

@@ -104,7 +104,7 @@ def test_every_item_gets_through_and_use_stays_within_one_ad_of_the_limit(items)
 def test_pauses_name_the_bound_that_is_reached():
     settings = FlowSettings(max_records=4, max_bytes=MIB, resume_ratio=0.5)
     budget = ByteBudget(settings.max_bytes)
-    pressure = Backpressure(settings, budget)
+    pressure = Backpressure(settings, budget, 1024)
     assert pressure.reasons(3, 1, "gpu_memory") == frozenset()
     assert pressure.reasons(4, 1, "gpu_memory") == {"records"}
     assert pressure.reasons(3, 1, "gpu_memory") == {"records"}
@@ -118,8 +118,8 @@ def test_pauses_name_the_bound_that_is_reached():
 def test_room_never_passes_a_bound_and_is_never_nothing():
     settings = FlowSettings(max_records=10, max_bytes=4 * MIB)
     budget = ByteBudget(settings.max_bytes)
-    pressure = Backpressure(settings, budget)
-    assert pressure.room(2, MIB) == 4
-    assert pressure.room(9, MIB) == 1
+    pressure = Backpressure(settings, budget, MIB)
+    assert pressure.room(2) == 4
+    assert pressure.room(9) == 1
     budget.open("a", 4 * MIB)
-    assert pressure.room(2, MIB) == 1
+    assert pressure.room(2) == 1

@@ -1,0 +1,104 @@
+"""Engines of known behaviour behind the real port, and a consumer process that uses one.
+
+`python -m tests.engines CONFIG ENGINE ARGUMENT` is `advet run` with such an engine and without OCR.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from consumer.app import Consumer
+from consumer.creatives.decoder import Decoder
+from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
+from consumer.messages import OcrLine, Picture
+from consumer.ops.logs import configure
+from consumer.pipeline import Parts
+from consumer.settings import Settings, load
+from schemas import EngineFingerprint
+
+
+class FixedTimeEngine:
+    """Finds nothing, in `seconds` an ad, `concurrency` ads at a time."""
+
+    policy_version = "0"
+
+    def __init__(self, seconds: float, concurrency: int = 1000) -> None:
+        self._seconds = seconds
+        self._places = asyncio.Semaphore(concurrency)
+        self.fingerprint = EngineFingerprint(name="fixed-time", model="none", revision="1")
+        self.judged: list[str] = []
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def capacity(self) -> Capacity:
+        return Capacity(items=1000, bytes=2**40, reason="")
+
+    def quote(self, facts: AdFacts) -> Price:
+        return Price(bytes=0)
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        async with self._places:
+            await asyncio.sleep(self._seconds)
+        self.judged.append(prepared.submission.submission_id)
+        return Findings(model_ran=True)
+
+
+class FailingEngine(FixedTimeEngine):
+    """Raises what nobody expected for submissions whose title is `poison`."""
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        if prepared.submission.text.title == "poison":
+            raise ZeroDivisionError("secret detail")
+        return await super().judge(prepared)
+
+
+class BusyEngine(FixedTimeEngine):
+    """Has no room while the file at `gate` exists."""
+
+    def __init__(self, gate: Path) -> None:
+        super().__init__(0)
+        self._gate = gate
+
+    def capacity(self) -> Capacity:
+        return Capacity(items=0 if self._gate.exists() else 100, bytes=2**40, reason="gpu_memory")
+
+
+class NoReader:
+    """Reads nothing: for engines that do not look at words in pictures."""
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def read(self, pictures: Sequence[Picture]) -> tuple[OcrLine, ...]:
+        return ()
+
+
+ENGINES: dict[str, Callable[[str], FixedTimeEngine]] = {
+    "fixed": lambda argument: FixedTimeEngine(float(argument)),
+    "serial": lambda argument: FixedTimeEngine(float(argument), concurrency=1),
+    "failing": lambda argument: FailingEngine(float(argument)),
+    "busy": lambda argument: BusyEngine(Path(argument)),
+}
+
+
+def main(config: str, engine: str, argument: str) -> None:
+    """Runs the consumer with the named engine until SIGTERM."""
+    settings = load(config=Path(config)).settings
+    configure(settings.logs)
+
+    def build(chosen: Settings) -> Parts:
+        return Parts(ENGINES[engine](argument), Decoder(chosen.creatives), NoReader())
+
+    asyncio.run(Consumer(settings, build).run())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
