@@ -1,0 +1,68 @@
+"""Real brokers and a real store, started once per session and only when a test asks for them.
+
+A part that this machine lacks is a skip that names it. In CI it is an error: CI installs its parts.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+from consumer.errors import StartRefused
+from consumer.local.apache_kafka import KafkaCluster
+from consumer.local.embedded_broker import EmbeddedBroker
+from consumer.local.object_store import ObjectStore
+
+T = TypeVar("T")
+BUCKET = "ad-creatives"
+
+
+def _missing(error: StartRefused) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        raise error
+    pytest.skip(str(error))
+
+
+def started(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Runs `start`; a missing part skips the test that asked for it."""
+    try:
+        return asyncio.run(start())
+    except StartRefused as error:
+        _missing(error)
+
+
+@pytest.fixture(scope="session")
+def embedded_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """The embedded broker; `.bootstrap`."""
+    broker = started(lambda: EmbeddedBroker.start(tmp_path_factory.mktemp("embedded")))
+    yield broker
+    asyncio.run(broker.stop())
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """One node of Apache Kafka; `.bootstrap`. Mark the test `kafka`."""
+    cluster = started(lambda: KafkaCluster.start(tmp_path_factory.mktemp("kafka")))
+    yield cluster
+    cluster.kill_all()
+
+
+@pytest.fixture(scope="session")
+def weed_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """The local S3 store with the bucket `ad-creatives`; `.endpoint`, `.keys.access`, `.keys.secret`."""
+    store = started(lambda: ObjectStore.start(tmp_path_factory.mktemp("store"), buckets=(BUCKET,)))
+    yield store
+    store.child.kill()
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, without this machine's own advet settings."""
+    for name in list(os.environ):
+        if name.startswith("ADVET_") and not name.startswith("ADVET_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
