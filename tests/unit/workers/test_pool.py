@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 
 import pytest
 
 from consumer.errors import WorkerCrashed
 from consumer.messages import MemoryFile
 from consumer.workers.pool import WorkerPool, WorkerSpec, WorkersUnavailable, WorkerTimeout
+from tests.processes import exists, open_descriptors
 
 Scenario = Callable[[WorkerPool], Coroutine[None, None, None]]
 
@@ -20,18 +20,6 @@ Scenario = Callable[[WorkerPool], Coroutine[None, None, None]]
 def spec(*args: str, **changes: float) -> WorkerSpec:
     settings = {"start_seconds": 20.0, **changes}
     return WorkerSpec("test", "tests.unit.workers.misbehaving", args, **settings)  # type: ignore[arg-type]
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def exists(pid: int) -> bool:
-    """Whether the process still runs; one that only waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -74,11 +62,11 @@ def test_two_hundred_calls_leak_no_descriptor_on_either_side() -> None:
         (pid,) = pool.pids
         file = MemoryFile.of("in", b"x")
         await pool.call({"do": "echo"}, [file.fd], 5)
-        ours, theirs = open_descriptors(), len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        ours, theirs = open_descriptors(), open_descriptors(pid)
         for number in range(200):
             answer = await pool.call({"do": "echo", "text": str(number)}, [file.fd], 5)
             assert answer["echo"] == str(number)
-        assert (open_descriptors(), len(list(Path(f"/proc/{pid}/fd").iterdir()))) == (ours, theirs)
+        assert (open_descriptors(), open_descriptors(pid)) == (ours, theirs)
         file.close()
 
     on_pool(scenario)
