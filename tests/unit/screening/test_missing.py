@@ -1,0 +1,124 @@
+"""Mandatory statements: shown anywhere is shown; absence is certain only where reading was."""
+
+from datetime import timedelta
+
+import pytest
+
+from consumer.messages import OcrLine
+from consumer.policy.pack import load_pack
+from consumer.screening.missing import RequiredStatements
+from consumer.screening.quotes import confident, sources_of
+from schemas import AdSubmission, Category, MissingStatement
+from schemas.submission import Certificate
+from tests.unit.screening.ads import DAY, LAWFUL, read, submission
+
+REQUIRED = RequiredStatements(load_pack())
+
+
+def missing(ad: AdSubmission, ocr: tuple[OcrLine, ...] = ()) -> dict[str, list[MissingStatement]]:
+    found: dict[str, list[MissingStatement]] = {}
+    for statement in REQUIRED.missing(ad, sources_of(ad.text, ocr), ocr_confident=confident(ocr, 0.6)):
+        found.setdefault(statement.rule_id, []).append(statement)
+    return found
+
+
+@pytest.mark.parametrize("category", LAWFUL)
+def test_a_complete_ad_misses_nothing_in_text_or_picture(category: Category) -> None:
+    words = LAWFUL[category]
+    assert missing(submission(category, "\n".join(words))) == {}
+    assert missing(submission(category, pictures=("p1",)), read(*words)) == {}
+
+
+@pytest.mark.parametrize("category", LAWFUL)
+def test_statements_may_be_spread_over_text_and_pictures(category: Category) -> None:
+    first, *others = LAWFUL[category]
+    lines = tuple(line for n, words in enumerate(others) for line in read(words, asset_id=f"p{n}"))
+    assert missing(submission(category, first), lines) == {}
+
+
+@pytest.mark.parametrize(
+    ("category", "rule_ids"),
+    [
+        (Category.DRUG_OTC, {"M12", "D03", "D04"}),
+        (Category.DRUG_RX, {"M12", "D02", "D04"}),
+        (Category.MEDICAL_DEVICE, {"M12", "V01"}),
+        (Category.HEALTH_FOOD, {"M12", "H02", "H04"}),
+        (Category.FSMP, {"M12", "F01"}),
+        (Category.MEDICAL_SERVICE, {"M12"}),
+        (Category.COSMETICS, set()),
+        (Category.GENERAL, set()),
+    ],
+)
+def test_an_ad_that_shows_nothing_misses_what_its_category_demands(category: Category, rule_ids: set[str]) -> None:
+    found = missing(submission(category, "新品上市"))
+    assert set(found) == rule_ids
+    assert all(statement.certain for statements in found.values() for statement in statements)
+    assert all(statement.legal_basis and statement.expected for s in found.values() for statement in s)
+
+
+def test_each_part_of_a_rule_is_asked_for() -> None:
+    found = missing(submission(Category.HEALTH_FOOD, "不适宜人群:孕妇。本品不能代替药物。"))
+    assert [statement.expected for statement in found["H04"]] == ["适宜人群"]
+    assert "H02" not in found
+
+
+def test_a_statement_wrapped_over_lines_is_shown() -> None:
+    ocr = read(
+        "禁忌:孕妇禁用 不良反应:尚不明确",
+        "请按药品说明书或者在",
+        "药师指导下购买和使用",
+        "京药广审(文)第281231-",
+        "00123号",
+    )
+    assert missing(submission(Category.DRUG_OTC, pictures=("p1",)), ocr) == {}
+
+
+def test_unsure_ocr_makes_absence_uncertain() -> None:
+    ocr = (*read("止咳糖浆"), *read("模糊的一行小字", asset_id="p2", confidence=0.4))
+    found = missing(submission(Category.DRUG_OTC, pictures=("p1", "p2")), ocr)
+    assert not any(statement.certain for statements in found.values() for statement in statements)
+
+
+def test_texture_read_as_a_few_characters_is_not_unsure_ocr() -> None:
+    assert confident((*read("止咳糖浆"), *read("口一", confidence=0.2)), 0.6)
+    assert confident((), 0.6)
+
+
+def test_a_near_miss_of_ocr_is_uncertain_but_a_misspelt_text_is_not() -> None:
+    misread = "请按药品说明书或者在药帅指导下购买和使用"
+    (read_so,) = missing(submission(Category.DRUG_OTC, pictures=("p1",)), read(misread))["D03"]
+    (written_so,) = missing(submission(Category.DRUG_OTC, misread))["D03"]
+    assert not read_so.certain
+    assert written_so.certain
+
+
+def test_a_number_in_the_submission_is_not_a_number_in_the_ad() -> None:
+    ad = submission(Category.DRUG_OTC, "止咳糖浆", approval_number="京药广审(文)第281231-00123号")
+    assert "M12" in missing(ad)
+
+
+@pytest.mark.parametrize(
+    ("number", "gist"),
+    [
+        ("京药广审(文)第260531-00123号", "广告批准文号已过有效期"),
+        ("京药广审(文)第281332-00123号", "广告批准文号已过有效期"),
+        ("京食健广审(文)第281231-00123号", "无/错/过期广告批准文号"),
+        ("京药广审(文)第2812-00123号", "无/错/过期广告批准文号"),
+    ],
+)
+def test_an_expired_or_malformed_number_is_missing(number: str, gist: str) -> None:
+    (statement,) = missing(submission(Category.DRUG_OTC, number))["M12"]
+    assert statement.gist == gist
+
+
+@pytest.mark.parametrize("number", ["京药广审(文)第260601-00123号", "京藥廣審（文）第 281231－00123 號"])
+def test_a_number_holds_through_its_last_day_however_it_is_typeset(number: str) -> None:
+    assert "M12" not in missing(submission(Category.DRUG_OTC, number))
+
+
+def test_an_expired_certificate_is_told_and_a_valid_one_is_not() -> None:
+    expired = Certificate(kind="营业执照", number="91", expires_at=DAY - timedelta(days=1))
+    valid = Certificate(kind="营业执照", number="92", expires_at=DAY + timedelta(days=1))
+    lasting = Certificate(kind="授权书", number="93")
+    found = missing(submission(Category.GENERAL, "新品", certificates=(expired, valid, lasting)))
+    assert [statement.expected for statement in found["G19"]] == ["营业执照 91(有效期至 2026-05-31)"]
