@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 def build_parts(settings: Settings) -> Parts:
     """The parts that the settings ask for; `engine.name = auto` takes the best engine this machine can run."""
     pack = load_pack(settings.policy.pack)
-    engine = ScreeningEngine(pack, settings.ocr.min_confidence, settings.flow.max_records)
+    engine = ScreeningEngine(pack, settings.ocr, settings.flow.max_records)
     log.info("engine_chosen", asked=settings.engine.name, engine=engine.fingerprint.name)
     return Parts(engine, Decoder(settings.creatives), OcrReader(settings.ocr))
 

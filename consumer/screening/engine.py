@@ -8,20 +8,24 @@ that the event loop keeps answering.
 import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import Final
 
 from consumer.decision import PARTLY_SEEN
 from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
-from consumer.messages import OcrLine
+from consumer.messages import OcrLine, Picture
 from consumer.policy.pack import PolicyPack, Rule
 from consumer.screening.matcher import Matcher, misplaced
 from consumer.screening.missing import RequiredStatements
 from consumer.screening.quotes import MAX_PICTURE_CHARS, MAX_TEXT_CHARS, Source, confident, sources_of
+from consumer.settings import OcrSettings
 from schemas import AdSubmission, Category, Detector, EngineFingerprint, Evidence, EvidenceSource, Violation
 
 RULES_REVISION: Final = "1"
 """Grows when the same pack would find something else: part of the fingerprint."""
+READABLE_SCALE: Final = 0.5
+"""OCR shrinks a picture to `ocr.max_side`; below this scale its small print is gone."""
 _INLINE_CHARS: Final = 4_000
 _THREADS: Final = 2
 """For long texts: Python runs one at a time anyway, and short ads need not wait behind one."""
@@ -32,11 +36,11 @@ _MAX_PRICE_BYTES: Final = MAX_TEXT_CHARS * _BYTES_PER_CHAR + _MAX_PICTURES * _BY
 
 
 class Screening:
-    """A pack, compiled, and how sure OCR must be (0-1)."""
+    """A pack, compiled, and what OCR promises: how sure it must be and how much of a picture it sees."""
 
-    def __init__(self, pack: PolicyPack, min_confidence: float) -> None:
+    def __init__(self, pack: PolicyPack, ocr: OcrSettings) -> None:
         self._pack = pack
-        self._min_confidence = min_confidence
+        self._ocr = ocr
         self._matcher = Matcher(pack)
         self._required = RequiredStatements(pack)
         self._paper_rules = frozenset(rule.id for rule in pack.rules if rule.papers)
@@ -45,17 +49,21 @@ class Screening:
         """Tries the pack on its own examples; raises StartRefused."""
         self._matcher.check()
 
-    def judge(self, submission: AdSubmission, ocr: Sequence[OcrLine]) -> Findings:
+    def judge(self, submission: AdSubmission, ocr: Sequence[OcrLine], pictures: Sequence[Picture] = ()) -> Findings:
         """What the words of the ad violate and lack; `ocr` in reading order, picture by picture."""
         sources = sources_of(submission.text, ocr)
-        ocr_confident = confident(ocr, self._min_confidence)
+        ocr_confident = confident(ocr, self._ocr.min_confidence)
+        cut = any(source.folded.cut for source in sources) or any(map(self._shrunk_beyond_reading, pictures))
         return Findings(
             violations=tuple(self._violations(submission, sources)),
             missing=self._required.missing(submission, sources, ocr_confident=ocr_confident),
             paper_rules=self._paper_rules,
             ocr_confident=ocr_confident,
-            degraded=(PARTLY_SEEN,) if any(source.folded.cut for source in sources) else (),
+            degraded=(PARTLY_SEEN,) if cut else (),
         )
+
+    def _shrunk_beyond_reading(self, picture: Picture) -> bool:
+        return max(picture.width, picture.height) * READABLE_SCALE > self._ocr.max_side
 
     def _violations(self, submission: AdSubmission, sources: Sequence[Source]) -> Iterator[Violation]:
         category, media = submission.category, submission.placement.media
@@ -85,9 +93,9 @@ def _violation(rule: Rule, category: Category, evidence: Evidence) -> Violation:
 class ScreeningEngine:
     """The engine port over `Screening`; judges `concurrency` ads at a time."""
 
-    def __init__(self, pack: PolicyPack, min_confidence: float, concurrency: int) -> None:
+    def __init__(self, pack: PolicyPack, ocr: OcrSettings, concurrency: int) -> None:
         self._pack = pack
-        self._screening = Screening(pack, min_confidence)
+        self._screening = Screening(pack, ocr)
         self._concurrency = concurrency
         self._running = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="screening")
@@ -120,11 +128,10 @@ class ScreeningEngine:
         """Applies the rules. Nothing about an ad makes this fail."""
         self._running += 1
         try:
-            submission, ocr = prepared.submission, prepared.ocr
-            if _chars(submission, ocr) <= _INLINE_CHARS:
-                return self._screening.judge(submission, ocr)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._screening.judge, submission, ocr)
+            judgement = partial(self._screening.judge, prepared.submission, prepared.ocr, prepared.pictures)
+            if _chars(prepared.submission, prepared.ocr) <= _INLINE_CHARS:
+                return judgement()
+            return await asyncio.get_running_loop().run_in_executor(self._threads, judgement)
         finally:
             self._running -= 1
 

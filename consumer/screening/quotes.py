@@ -19,7 +19,7 @@ MAX_TEXT_CHARS: Final = 200_000
 MAX_PICTURE_CHARS: Final = 20_000
 MAX_QUOTE_CHARS: Final = 200
 READABLE_CHARS: Final = 4
-"""Shorter lines are often texture that OCR took for writing; they prove nothing about its confidence."""
+"""Lines with fewer different characters are often texture that OCR took for writing (00000, OO)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,11 @@ def picture_source(asset_id: str, lines: tuple[OcrLine, ...]) -> Source:
 
 def confident(ocr: Sequence[OcrLine], min_confidence: float) -> bool:
     """Whether OCR is sure of every line long enough to say something; true without pictures."""
-    return all(line.confidence >= min_confidence for line in ocr if len(line.text.strip()) >= READABLE_CHARS)
+    return all(line.confidence >= min_confidence for line in ocr if _says_something(line.text))
+
+
+def _says_something(text: str) -> bool:
+    return len({char for char in text if char.isalnum()}) >= READABLE_CHARS
 
 
 def _union(boxes: Sequence[tuple[float, float, float, float]]) -> Box:

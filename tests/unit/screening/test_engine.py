@@ -7,15 +7,17 @@ import pytest
 
 from consumer.decision import PARTLY_SEEN, decide
 from consumer.engine import AdFacts, Engine, Findings, Prepared, Price
-from consumer.messages import HeaderFacts, OcrLine
+from consumer.messages import HeaderFacts, MemoryFile, OcrLine, Picture
 from consumer.policy.pack import load_pack
 from consumer.screening.engine import Screening, ScreeningEngine
 from consumer.screening.quotes import MAX_QUOTE_CHARS, MAX_TEXT_CHARS
+from consumer.settings import OcrSettings
 from schemas import AdSubmission, Category, Decision, Detector, EvidenceSource, Media
 from tests.unit.screening.ads import LAWFUL, read, submission
 
 PACK = load_pack()
-SCREENING = Screening(PACK, 0.6)
+OCR = OcrSettings(min_confidence=0.6, max_side=2000)
+SCREENING = Screening(PACK, OCR)
 
 
 def judge(ad: AdSubmission, ocr: tuple[OcrLine, ...] = ()) -> Findings:
@@ -28,7 +30,7 @@ def rule_ids(found: Findings) -> set[str]:
 
 def run_engine(body: Callable[[Engine], Awaitable[None]], concurrency: int = 2) -> None:
     async def run() -> None:
-        engine = ScreeningEngine(PACK, 0.6, concurrency)
+        engine = ScreeningEngine(PACK, OCR, concurrency)
         await engine.start()
         try:
             await body(engine)
@@ -118,6 +120,15 @@ def test_what_lies_beyond_the_limit_is_not_passed_off_as_seen() -> None:
     assert decide(found, Category.GENERAL, "approve").decision is Decision.REVIEW
 
 
+@pytest.mark.parametrize(("height", "degraded"), [(4000, ()), (4001, (PARTLY_SEEN,)), (30_000, (PARTLY_SEEN,))])
+def test_a_picture_that_ocr_had_to_shrink_beyond_reading_was_seen_in_part(
+    height: int, degraded: tuple[str, ...]
+) -> None:
+    picture = Picture("p1", "0" * 64, 750, height, MemoryFile.of("pixels", b""))
+    assert SCREENING.judge(submission(Category.GENERAL, pictures=("p1",)), (), (picture,)).degraded == degraded
+    picture.pixels.close()
+
+
 @pytest.mark.parametrize("filler", ["1", "最好", "最佳食用温度", "98.", "\u200b", "国家", " ", "·", "不良反应", "\n"])
 def test_hostile_repetition_is_judged_within_bounds(filler: str) -> None:
     found = judge(submission(Category.DRUG_OTC, "根" + (filler * 500_000)[:340_000] + "治"))
@@ -155,8 +166,8 @@ def test_every_ad_has_a_price_that_free_capacity_covers() -> None:
 
 
 def test_the_fingerprint_names_the_content_of_the_pack() -> None:
-    other = ScreeningEngine(PACK.model_copy(update={"sha256": "0" * 64}), 0.6, 1)
-    mine = ScreeningEngine(PACK, 0.6, 1)
+    other = ScreeningEngine(PACK.model_copy(update={"sha256": "0" * 64}), OCR, 1)
+    mine = ScreeningEngine(PACK, OCR, 1)
     assert mine.fingerprint != other.fingerprint
     assert PACK.sha256[:16] in mine.fingerprint.revision
     assert mine.policy_version == PACK.version

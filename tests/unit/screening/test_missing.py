@@ -80,7 +80,7 @@ def test_unsure_ocr_makes_absence_uncertain() -> None:
 
 
 def test_texture_read_as_a_few_characters_is_not_unsure_ocr() -> None:
-    assert confident((*read("止咳糖浆"), *read("口一", confidence=0.2)), 0.6)
+    assert confident((*read("止咳糖浆"), *read("口一", "000000", confidence=0.2)), 0.6)
     assert confident((), 0.6)
 
 
