@@ -17,13 +17,9 @@ from consumer.local.stack import BUCKET, LocalStack, StackPlan
     "--broker", type=click.Choice(["embedded", "kafka"]), default="embedded", show_default=True,
     help="embedded: a small Kafka-compatible broker; kafka: Apache Kafka (Java 17, and Maven the first time).",
 )  # fmt: skip
-@click.option(
-    "--brokers", type=click.Choice(["1", "3"]), default="1", show_default=True, help="Nodes of Apache Kafka."
-)
+@click.option("--brokers", type=click.Choice(["1", "3"]), default="1", show_default=True, help="Nodes of Apache Kafka.")
 @click.option("--kafka", metavar="HOST:PORT", help="Use this broker (plaintext) instead of starting one.")
-@click.option(
-    "--partitions", type=click.IntRange(1, 1000), default=4, show_default=True, help="Of each topic."
-)
+@click.option("--partitions", type=click.IntRange(1, 1000), default=4, show_default=True, help="Of each topic.")
 @click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path),
     help="Keep records and objects in this folder [default: a temporary one, removed at the end].",

@@ -22,9 +22,7 @@ def topics_group() -> None:
 
 
 @topics_group.command("apply")
-@click.option(
-    "--partitions", type=click.IntRange(1, 10_000), help="Of topics to create [default: as the input, or 4]."
-)
+@click.option("--partitions", type=click.IntRange(1, 10_000), help="Of topics to create [default: as the input, or 4].")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @settings_options("kafka", "topics")
@@ -50,9 +48,7 @@ def apply_command(loaded: Loaded, partitions: int | None, dry_run: bool, as_json
         raise SystemExit(3)
 
 
-async def _apply(
-    settings: Settings, partitions: int | None, dry_run: bool
-) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+async def _apply(settings: Settings, partitions: int | None, dry_run: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     async with admin_client(settings.kafka) as admin:
         steps = await make_plan(admin, settings, partitions)
         return steps, () if dry_run else await apply(admin, steps)
@@ -67,9 +63,7 @@ def list_command(loaded: Loaded, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(topics, ensure_ascii=False))
         return
-    table = Table(
-        "role", "topic", "partitions", "replicas", "retention", "largest record", box=None, pad_edge=False
-    )
+    table = Table("role", "topic", "partitions", "replicas", "retention", "largest record", box=None, pad_edge=False)
     for role, topic in topics.items():
         if topic["partitions"] is None:
             table.add_row(role, topic["name"], "[red]missing[/]")

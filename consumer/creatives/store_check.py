@@ -68,7 +68,9 @@ def check_bucket(settings: StorageSettings, bucket: str) -> BucketState:
             False, "no credentials found", "set storage.access_key and storage.secret_key, or the SDK's own chain"
         )
     except SSLError as error:
-        return BucketState(False, f"TLS fails ({error})", "check storage.endpoint (http or https) and the CA certificates")
+        return BucketState(
+            False, f"TLS fails ({error})", "check storage.endpoint (http or https) and the CA certificates"
+        )
     except EndpointConnectionError:
         return BucketState(False, f"{where} cannot be reached", "start the store, or correct storage.endpoint")
     except (BotoCoreError, ValueError) as error:

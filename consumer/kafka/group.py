@@ -1,12 +1,19 @@
 """What a consumer group has committed, seen from outside the group."""
 
+import asyncio
+
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import AdvetError
 from consumer.kafka.admin import admin_client
 from consumer.kafka.topics import existing_topics
 from consumer.settings import KafkaSettings
+
+COORDINATOR_PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6)
+"""A new cluster makes its offsets topic at the first question, and a coordinator may be moving."""
 
 
 class GroupRefused(AdvetError):
@@ -20,11 +27,25 @@ async def committed_offsets(settings: KafkaSettings, topic: str) -> dict[int, in
         if found is None:
             return {}
         partitions = [TopicPartition(topic, number) for number in range(found.partitions)]
-        try:
-            offsets = await admin.list_consumer_group_offsets(settings.group, partitions=partitions)
-        except KafkaError as error:
-            raise GroupRefused(f"cannot look at group {settings.group}: {type(error).__name__}") from error
+        offsets = await _ask(admin, settings.group, partitions)
     # -1 means no commit; a partition left out means that the coordinator is moving, so nothing is known.
     return {p.partition: value.offset for p, value in offsets.items()} | {
         p.partition: None for p in partitions if p not in offsets or offsets[p].offset < 0
     }
+
+
+async def _ask(
+    admin: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition]
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    for pause_seconds in (*COORDINATOR_PAUSES_SECONDS, None):
+        try:
+            offsets: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(
+                group, partitions=partitions
+            )
+        except KafkaError as error:
+            if not error.retriable or pause_seconds is None:
+                raise GroupRefused(f"cannot look at group {group}: {type(error).__name__}") from error
+        else:
+            return offsets
+        await asyncio.sleep(pause_seconds)
+    raise AssertionError("the last attempt returns or raises")

@@ -53,9 +53,7 @@ def addresses(bootstrap: str) -> list[tuple[str, int]]:
     for part in filter(None, (text.strip() for text in bootstrap.split(","))):
         host, _, port = part.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise Unreachable(
-                f"{part!r} is not host:port", "set kafka.bootstrap to host:port, separated by commas"
-            )
+            raise Unreachable(f"{part!r} is not host:port", "set kafka.bootstrap to host:port, separated by commas")
         found.append((host.strip("[]"), int(port)))
     if not found:
         raise Unreachable("kafka.bootstrap is empty", "set kafka.bootstrap to host:port, separated by commas")
@@ -82,9 +80,7 @@ async def ask_broker(host: str, port: int, settings: KafkaSettings) -> ClusterFa
 async def cluster_facts(host: str, port: int) -> ClusterFacts | None:
     """The cluster behind a plaintext port, or None while nothing there speaks Kafka."""
     try:
-        return await ask_broker(
-            host, port, KafkaSettings(bootstrap=f"{host}:{port}", request_timeout_seconds=2)
-        )
+        return await ask_broker(host, port, KafkaSettings(bootstrap=f"{host}:{port}", request_timeout_seconds=2))
     except Unreachable:
         return None
 

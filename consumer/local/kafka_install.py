@@ -117,9 +117,7 @@ def _download(jars: Path) -> None:
                 command, cwd=folder, capture_output=True, text=True, check=False, timeout=DOWNLOAD_SECONDS
             )
         except subprocess.TimeoutExpired as error:
-            raise StartRefused(
-                f"Maven did not finish within {DOWNLOAD_SECONDS} s: check the network"
-            ) from error
+            raise StartRefused(f"Maven did not finish within {DOWNLOAD_SECONDS} s: check the network") from error
         libs = Path(folder, "libs")
         if done.returncode or not (libs / _MARK).exists():
             raise StartRefused(f"Maven could not fetch Apache Kafka:\n{(done.stdout + done.stderr)[-2000:]}")

@@ -5,6 +5,7 @@ under one and stopped under another.
 """
 
 import asyncio
+import base64
 import os
 import secrets
 import signal
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +69,18 @@ def accepts_connections(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def kept_cluster_id(folder: Path) -> str:
+    """The id of the Kafka cluster whose data lies in `folder`; a new one, kept there, when it is empty.
+
+    A broker that answers with it is ours and not another program's on the same port.
+    """
+    kept = folder / "cluster-id"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), encoding="ascii")
+    return kept.read_text(encoding="ascii")
 
 
 @dataclass(frozen=True, slots=True)

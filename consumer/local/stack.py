@@ -18,11 +18,15 @@ from consumer.local.apache_kafka import KafkaCluster
 from consumer.local.embedded_broker import EmbeddedBroker, S3Storage
 from consumer.local.object_store import ObjectStore
 from consumer.local.process import Child, ChildFailed
-from consumer.settings import KafkaSettings, Settings, StorageSettings
+from consumer.settings import FlowSettings, KafkaSettings, Settings, StorageSettings
 
 BUCKET = "ad-creatives"
 BROKER_BUCKET = "advet-broker"
 STOP_SECONDS = 10.0
+# The embedded broker gives the first member its partitions after half a session timeout, and the next member after a
+# leave only when nearly two have passed: 55 s with the default of 30 s.
+EMBEDDED_SESSION = {"session_timeout_seconds": 6.0}
+EMBEDDED_DRAIN = {"drain_seconds": 5.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,10 @@ class LocalStack:
     @property
     def settings(self) -> Settings:
         """Settings with which any advet command uses this stack."""
+        embedded = self._plan.broker == "embedded" and self._plan.kafka is None
         return Settings(
-            kafka=KafkaSettings(bootstrap=self.bootstrap),
+            kafka=KafkaSettings(bootstrap=self.bootstrap, **(EMBEDDED_SESSION if embedded else {})),
+            flow=FlowSettings(**(EMBEDDED_DRAIN if embedded else {})),
             storage=StorageSettings(
                 endpoint=self.store.endpoint,
                 access_key=self.store.keys.access,
@@ -136,18 +142,18 @@ class LocalStack:
 
     def write_config(self, path: Path) -> None:
         """Writes the settings of this stack as TOML for `advet run --config`; readable by this user only."""
-        storage = self.settings.storage
+        settings = self.settings
         text = (
             "# Written by `advet local`; of no use once it has ended.\n"
-            'delivery = "at_least_once"\n\n'
-            f"[kafka]\nbootstrap = {_toml(self.bootstrap)}\n\n"
+            f"delivery = {_toml(settings.delivery)}\n\n"
+            f"[kafka]\nbootstrap = {_toml(settings.kafka.bootstrap)}\n"
+            f"session_timeout_seconds = {settings.kafka.session_timeout_seconds:g}\n\n"
+            f"[flow]\ndrain_seconds = {settings.flow.drain_seconds:g}\n\n"
             f"[storage]\nendpoint = {_toml(self.store.endpoint)}\naccess_key = {_toml(self.store.keys.access)}\n"
-            f"secret_key = {_toml(self.store.keys.secret)}\nbuckets = {json.dumps(storage.buckets)}\n"
+            f"secret_key = {_toml(self.store.keys.secret)}\nbuckets = {json.dumps(settings.storage.buckets)}\n"
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}."
-        )  # created with mode 0600
+        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         Path(partial).replace(path)

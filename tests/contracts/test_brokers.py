@@ -162,8 +162,7 @@ def test_group_without_commit_is_told_so(bootstrap: str) -> None:
             (partition,) = await assigned(consumer, 1)
             assert await consumer.committed(partition) is None
             with pytest.raises(NoOffsetForPartitionError):
-                while True:
-                    await consumer.getmany(timeout_ms=100)
+                await take(consumer, 1)
             begin = await consumer.beginning_offsets([partition])
             consumer.seek(partition, begin[partition])
             assert [record.value for record in await take(consumer, 1)] == [b"x"]

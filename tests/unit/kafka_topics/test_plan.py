@@ -37,7 +37,10 @@ def test_empty_cluster_gets_everything() -> None:
 def test_dead_letters_have_room_for_headers_on_the_largest_input() -> None:
     """Otherwise one record of the largest size would hold its partition for ever."""
     for settings, input_bytes in [(SETTINGS, 0), (SETTINGS, 5_000_000), (_with_records(3_000_000), 0)]:
-        topics = {topic.name: int(topic.configs.get("max.message.bytes", 0)) for topic in wanted_topics(settings, 1, input_bytes)}
+        topics = {
+            topic.name: int(topic.configs.get("max.message.bytes", 0))
+            for topic in wanted_topics(settings, 1, input_bytes)
+        }
         source = max(topics["ad-submissions"], input_bytes)
         assert source >= settings.kafka.max_record_bytes
         assert topics[LETTERS] == topics["ad-oom-dead-letters"] == source + 65_536
@@ -59,7 +62,10 @@ def test_low_limits_are_raised_and_other_values_sent_again() -> None:
     (step,) = plan([WANTED[LETTERS]], {LETTERS: found}, brokers=1)
     assert step.kind == "raise"
     assert step.target is not None
-    assert step.target.configs == {"max.message.bytes": WANTED[LETTERS].configs["max.message.bytes"], "segment.ms": "60000"}
+    assert step.target.configs == {
+        "max.message.bytes": WANTED[LETTERS].configs["max.message.bytes"],
+        "segment.ms": "60000",
+    }
 
 
 @pytest.mark.parametrize("retention", ["-1", str(400 * DAY_MS)])
