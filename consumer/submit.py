@@ -153,9 +153,13 @@ async def submit(
                 if on_sent is not None:
                     on_sent(ad)
 
-            async with asyncio.TaskGroup() as group:
-                for ad in ads:
-                    group.create_task(hand_in(ad))
+            tasks = [asyncio.create_task(hand_in(ad)) for ad in ads]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         await store.close()
 

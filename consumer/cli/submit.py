@@ -8,7 +8,6 @@ from pathlib import Path
 import rich_click as click
 
 from consumer.cli.options import settings_options
-from consumer.errors import PermanentError, StorageUnavailable, StreamBroken
 from consumer.settings import Loaded, Settings
 from schemas import Category, Media
 
@@ -39,18 +38,13 @@ def submit_command(
     **copy: str | None,
 ) -> None:
     """Upload pictures and submit an ad: `advet submit ad.png --category food`."""
-    try:
-        if event is not None:
-            if files or category:
-                raise click.UsageError("--event sends a whole event: leave out files and --category")
-            value = sys.stdin.buffer.read() if str(event) == "-" else event.read_bytes()
-            sent = asyncio.run(_send_event(loaded.settings, value))
-        else:
-            sent = asyncio.run(_send_files(loaded.settings, files, category, copy))
-    except (StorageUnavailable, StreamBroken) as error:
-        raise click.ClickException(str(error)) from error
-    except PermanentError as error:
-        raise click.ClickException(error.message) from error
+    if event is not None:
+        if files or category:
+            raise click.UsageError("--event sends a whole event: leave out files and --category")
+        value = sys.stdin.buffer.read() if str(event) == "-" else event.read_bytes()
+        sent = asyncio.run(_send_event(loaded.settings, value))
+    else:
+        sent = asyncio.run(_send_files(loaded.settings, files, category, copy))
     if as_json:
         click.echo(json.dumps(sent, ensure_ascii=False))
     else:

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from consumer.cli.options import settings_options
 from consumer.cli.render import render_dead_letter, render_verdict
-from consumer.errors import StreamBroken
 from consumer.kafka.reader import OutcomeReader, Output
 from consumer.settings import Loaded
 from schemas import AdVerdict, DeadLetter
@@ -37,11 +36,8 @@ def tail_command(loaded: Loaded, as_json: bool, follow: bool, from_beginning: bo
                 else:
                     show_output(console, output)
 
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(show())
-    except StreamBroken as error:
-        raise click.ClickException(str(error)) from error
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(show())
 
 
 def show_output(console: Console, output: Output) -> None:
