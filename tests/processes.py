@@ -1,5 +1,7 @@
 """What the kernel says about processes, for tests that prove that nothing is left."""
 
+import gc
+import time
 from pathlib import Path
 
 
@@ -22,3 +24,14 @@ def holds(pid: int, label: str) -> bool:
         return any(f"memfd:{label}" in str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
     except FileNotFoundError:
         return False
+
+
+def descriptors_settle_at(count: int, seconds: float = 5) -> bool:
+    """Whether this process comes back to so many descriptors: urllib3 closes its connections when collected."""
+    end = time.monotonic() + seconds
+    while open_descriptors() > count:
+        if time.monotonic() > end:
+            return False
+        gc.collect()
+        time.sleep(0.005)
+    return True

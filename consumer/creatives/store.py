@@ -65,14 +65,7 @@ class S3Store:
         is told the total, not an addition. Raises PermanentError (`creative_*`), or
         StorageUnavailable once the attempts are used up.
         """
-        if ref.bucket not in self._settings.buckets:
-            raise _refused(Reason.CREATIVE_FORBIDDEN, ref, "lies in a bucket that storage.buckets does not list")
-        if any(segment in {".", ".."} for segment in ref.key.split("/")):
-            raise _refused(
-                Reason.CREATIVE_FORBIDDEN,
-                ref,
-                "has a key with . or .. in it, which some stores resolve to other buckets",
-            )
+        self._check_name(ref)
         fetching = _Fetch(ref, self._settings, reserve, self._in_thread)
         for attempt in range(1, self._settings.attempts + 1):
             try:
@@ -82,6 +75,19 @@ class S3Store:
                     raise
             await asyncio.sleep(pause_seconds(attempt))
         raise AssertionError("the last attempt returns or raises")
+
+    def _check_name(self, ref: CreativeRef) -> None:
+        """Refuses what could lead out of the allowed buckets, before any request."""
+        if ref.bucket not in self._settings.buckets:
+            raise _refused(Reason.CREATIVE_FORBIDDEN, ref, "lies in a bucket that storage.buckets does not list")
+        if any(segment in {".", ".."} for segment in ref.key.split("/")):
+            what = "has a key with . or .. as a part, which some stores resolve to another bucket"
+            raise _refused(Reason.CREATIVE_FORBIDDEN, ref, what)
+        if not _is_unicode(ref.key):
+            raise _refused(Reason.CREATIVE_MISSING, ref, "has a key that is not Unicode text, so no store has it")
+        pins = (ref.version_id or "") + (ref.etag or "")
+        if not (pins.isascii() and pins.isprintable()):
+            raise _refused(Reason.CREATIVE_MISSING, ref, "has a version_id or etag that no store gives")
 
     async def probe(self, bucket: str, key: str | None = None) -> bool:
         """Whether the store would serve a download now: it answers, and knows these credentials.
@@ -273,6 +279,11 @@ def _read_piece(body: Any, deadline: float) -> bytes:
 def _close_response(done: "Future[Any]") -> None:
     if not done.cancelled() and done.exception() is None:
         done.result()["Body"].close()
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON may smuggle in halves of surrogate pairs, which no encoding carries."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _bare(etag: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import rapidocr
+from rapidocr.inference_engine.onnxruntime.main import ONNXRuntimeError
 from rapidocr.utils.output import RapidOCROutput
 
 from consumer.screening.reading_order import Line, in_reading_order
@@ -23,6 +24,7 @@ from consumer.workers.channel import Answer, Request, limit_memory, serve
 
 MAX_LINES = 1000
 MAX_LINE_CHARS = 1000
+MAX_ASPECT = 8
 _MODELS = {
     "Det": "PP-OCRv6_det_small.onnx",
     "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
@@ -58,7 +60,7 @@ class Recognizer:
         if scale < 1:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        result = self._engine(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+        result = self._engine(cv2.cvtColor(_widened(pixels), cv2.COLOR_RGB2BGR))
         if not isinstance(result, RapidOCROutput) or result.boxes is None or not result.txts or not result.scores:
             return []
         height, width = pixels.shape[:2]
@@ -71,6 +73,16 @@ class Recognizer:
         return in_reading_order(lines)
 
 
+def _widened(pixels: np.ndarray) -> np.ndarray:
+    """A strip gets white beside it: detection scales the shorter side up to 736, which would make a strip huge."""
+    height, width = pixels.shape[:2]
+    least = -(-max(height, width) // MAX_ASPECT)
+    missing = max(0, least - height), max(0, least - width)
+    if not any(missing):
+        return pixels
+    return cv2.copyMakeBorder(pixels, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+
 def answer(recognizer: Recognizer, request: Request, fds: Sequence[int]) -> Answer:
     """Reads one picture; at most MAX_LINES lines of MAX_LINE_CHARS, the first in reading order."""
     pixels_fd, lines_fd = fds
@@ -80,6 +92,8 @@ def answer(recognizer: Recognizer, request: Request, fds: Sequence[int]) -> Answ
             lines = recognizer.read(np.frombuffer(content, np.uint8).reshape(height, width, 3).copy())
     except MemoryError:
         return {"failure": "it needs more memory than one picture may"}
+    except (ONNXRuntimeError, cv2.error) as error:  # among them these libraries' own ways to run out of memory
+        return {"failure": f"the recognizer raised {type(error).__name__}"}
     rows = [[line.text, round(line.confidence, 4), *line.box] for line in lines[:MAX_LINES]]
     content_bytes = json.dumps(rows, ensure_ascii=False, allow_nan=False).encode()
     with os.fdopen(os.dup(lines_fd), "wb") as file:
