@@ -11,11 +11,11 @@ from typing import Literal
 import rich_click as click
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from consumer.cli.render import Row, dead_letter_table, verdict_table
-from consumer.demo.ads import PICTURES
+from consumer.demo.ads import PICTURES, ads, expectations
 from consumer.demo.check import Check
 from consumer.demo.runner import Demo, Phase, Report, demo_stack, judge_everything
 from schemas import AdVerdict, DeadLetter, Decision
@@ -71,15 +71,19 @@ def _progress() -> Iterator[Report]:
         TimeElapsedColumn(),
     )  # fmt: skip
     words: dict[Phase, str] = {
-        "starting": "starting broker and store",
-        "handing in": "handing in ads",
+        "starting": "broker and store",
+        "handing in": "handing in",
         "judging": "judging",
     }
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(words["starting"], total=1)
+        bars: dict[Phase, TaskID] = {}
 
         def report(phase: Phase, done: int, total: int) -> None:
-            progress.update(bar, description=words[phase], completed=done, total=total)
+            if phase not in bars:
+                for earlier in bars.values():
+                    progress.update(earlier, completed=progress.tasks[earlier].total)
+                bars[phase] = progress.add_task(words[phase], total=total)
+            progress.update(bars[phase], completed=done)
 
         yield report
 
@@ -100,7 +104,9 @@ def _introduce(screen: Console, broker: str) -> None:
 
 def _show(screen: Console, outcome: Check) -> None:
     bad = {*outcome.differences, *outcome.duplicates}
-    rows = [Row(name, ended[0], name not in bad) for name, ended in _in_order(outcome)]
+    lawful = expectations()
+    notes = {ad.id: lawful[ad.id].why for ad in ads() if ad.group == "trap"}
+    rows = [Row(name, ended[0], name not in bad, notes.get(name, "")) for name, ended in _in_order(outcome)]
     screen.print(verdict_table(rows))
     screen.print(dead_letter_table(rows))
     facts = outcome.summary()

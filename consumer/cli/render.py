@@ -34,6 +34,12 @@ BORDER_STYLES: Mapping[Decision, str] = {
     Decision.UNKNOWN: "magenta",
 }
 QUOTE_CHARS = 60
+SHORT_LAWS: Mapping[str, str] = {
+    "《药品、医疗器械、保健食品、特殊医学用途配方食品广告审查管理暂行办法》": "《三品一械办法》",
+    "《互联网广告管理办法》": "《互联网广告办法》",
+    "《化妆品监督管理条例》": "《化妆品条例》",
+    "《绝对化用语执法指南》": "《绝对化用语指南》",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Row:
     name: str
     outcome: AdVerdict | DeadLetter
     mark: bool | None = None
+    note: str = ""
+    """Shown for an ad in which nothing was found: why it is lawful."""
 
 
 def decision_badge(decision: Decision) -> Text:
@@ -88,9 +96,9 @@ def verdict_table(rows: Iterable[Row]) -> Table:
     table = _table("Verdicts")
     table.add_column("", width=1)
     table.add_column("decision", no_wrap=True, width=9)
-    table.add_column("ad", overflow="fold", ratio=3, min_width=10)
-    table.add_column("found", overflow="fold", ratio=6, min_width=16)
-    table.add_column("law", overflow="fold", ratio=4, min_width=12, style="dim")
+    table.add_column("ad", overflow="fold", ratio=5, min_width=10)
+    table.add_column("found", overflow="fold", ratio=7, min_width=16)
+    table.add_column("law", overflow="fold", ratio=6, min_width=12, style="dim")
     for row in rows:
         if isinstance(row.outcome, AdVerdict):
             verdict = row.outcome
@@ -98,7 +106,7 @@ def verdict_table(rows: Iterable[Row]) -> Table:
                 _mark(row.mark),
                 decision_badge(verdict.decision),
                 Text(_plain(row.name)),
-                _summary(verdict),
+                _summary(verdict, row.note),
                 _laws(verdict),
             )
     return table
@@ -131,7 +139,7 @@ def _mark(as_expected: bool | None) -> Text:
     return Text("✓", style="green") if as_expected else Text("✗", style="bold red")
 
 
-def _summary(verdict: AdVerdict) -> Text:
+def _summary(verdict: AdVerdict, note: str) -> Text:
     """Rules with their quotes, a rule once; then what is missing."""
     quotes: dict[str, list[str]] = {}
     severities: dict[str, Severity] = {}
@@ -153,13 +161,20 @@ def _summary(verdict: AdVerdict) -> Text:
         )
         for missing in verdict.missing_statements
     ]
-    return Text("\n").join(lines) if lines else Text("–", style="dim")
+    return Text("\n").join(lines) if lines else Text(_plain(note) or "–", style="dim")
 
 
 def _laws(verdict: AdVerdict) -> Text:
     findings: tuple[Violation | MissingStatement, ...] = (*verdict.violations, *verdict.missing_statements)
     citations = dict.fromkeys(basis.citation for finding in findings for basis in finding.legal_basis)
-    return Text(_plain("; ".join(citations)))
+    return Text("\n".join(_plain(short_law(citation)) for citation in citations))
+
+
+def short_law(citation: str) -> str:
+    """A citation as lawyers say it, for narrow columns; the full one stands in the verdict."""
+    for long, short in SHORT_LAWS.items():
+        citation = citation.replace(long, short)
+    return citation
 
 
 def _finding(violation: Violation) -> RenderableType:
