@@ -15,6 +15,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -42,6 +43,7 @@ def main() -> None:
     socket_fd, memory_bytes, max_pixels = (int(argument) for argument in sys.argv[1:])
     limit_memory(memory_bytes)
     logging.disable()
+    _silence_native_code()
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -70,7 +72,15 @@ def answer(request: Request, fds: Sequence[int], max_pixels: int) -> Answer:
 
 
 def _refused(reason: Reason, message: str) -> Answer:
-    return {"reason": reason.value, "message": message[:MESSAGE_CHARS]}
+    printable = "".join(character if character.isprintable() else "?" for character in message[:MESSAGE_CHARS])
+    return {"reason": reason.value, "message": printable}
+
+
+def _silence_native_code() -> None:
+    """libtiff writes about damaged files to descriptor 2; only Python's own errors are worth a log line."""
+    sys.stderr = os.fdopen(os.dup(2), "w")
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
 
 
 def inspect(content_fd: int, max_frames: int) -> Answer:

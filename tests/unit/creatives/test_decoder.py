@@ -117,7 +117,7 @@ def test_every_odd_image_comes_out_right() -> None:
     on_decoder(scenario)
 
 
-def test_damaged_files_decode_or_are_refused_and_nothing_else() -> None:
+def test_damaged_files_decode_or_are_refused_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
     async def scenario(bench: Bench) -> None:
         reasons = Counter[str]()
         for _name, content in damaged_images(SEED, 300):
@@ -133,6 +133,7 @@ def test_damaged_files_decode_or_are_refused_and_nothing_else() -> None:
         }
 
     on_decoder(scenario)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_worker_keeps_no_descriptors() -> None:
