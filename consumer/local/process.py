@@ -79,7 +79,8 @@ def kept_cluster_id(folder: Path) -> str:
     kept = folder / "cluster-id"
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        kept.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), encoding="ascii")
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        kept.write_text(text.replace("-", "_"), encoding="ascii")  # on a command line -x would be an option
     return kept.read_text(encoding="ascii")
 
 

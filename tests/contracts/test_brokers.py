@@ -65,7 +65,7 @@ async def member(bootstrap: str, group: str, *topics: str, reset: str = "none") 
     """A group member that commits by hand."""
     client = AIOKafkaConsumer(
         *topics, bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset=reset,
-        isolation_level="read_committed", session_timeout_ms=6000, heartbeat_interval_ms=300,
+        isolation_level="read_committed", session_timeout_ms=3000, heartbeat_interval_ms=300,
     )  # fmt: skip
     await client.start()
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.local.process import Child, ChildFailed, Program, free_ports
+from consumer.local.process import Child, ChildFailed, Program, free_ports, kept_cluster_id
 
 LISTEN = (
     "import socket, sys, time; s = socket.socket(); s.bind(('127.0.0.1', int(sys.argv[1]))); s.listen(); time.sleep(60)"
@@ -144,3 +144,12 @@ def test_free_ports_are_free_and_different() -> None:
         for wanted in (port, port + 10_000):
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", wanted))
+
+
+def test_cluster_id_is_kept_and_is_never_taken_for_an_option(tmp_path: Path) -> None:
+    """Of random ids one in 64 begins with a dash, which the brokers' command lines refuse."""
+    ids = [kept_cluster_id(tmp_path / str(number)) for number in range(500)]
+    assert len(set(ids)) == 500
+    assert not any(text.startswith("-") for text in ids)
+    assert {len(text) for text in ids} == {22}
+    assert kept_cluster_id(tmp_path / "7") == ids[7]
