@@ -140,7 +140,7 @@ class Rig:
         """Creates the topics and writes the settings; `tables` are added to the file."""
         tag = uuid.uuid4().hex[:8]
         content = {
-            "kafka": {"bootstrap": bootstrap, "group": f"advet-{tag}"},
+            "kafka": {"bootstrap": bootstrap, "group": f"advet-{tag}", "session_timeout_seconds": 6},
             "topics": {
                 "submissions": f"submissions-{tag}",
                 "verdicts": f"verdicts-{tag}",
@@ -153,6 +153,7 @@ class Rig:
                 "secret_key": store.keys.secret,
                 "probe_seconds": 0.2,
             },
+            "flow": {"drain_seconds": 4},
             "http": {"port": 0},
             "logs": {"format": "json"},
         }

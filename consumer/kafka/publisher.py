@@ -62,8 +62,8 @@ class AtLeastOncePublisher:
                 await self._producer.send_and_wait(terminal.topic, terminal.value, terminal.key, headers=headers)
             except MessageSizeTooLargeError as error:
                 raise StreamBroken(
-                    f"topic {terminal.topic} refuses a record of {len(terminal.value or b'')} bytes: its "
-                    "max.message.bytes must hold the input's limit + 64 KiB; run `advet topics apply`"
+                    f"topic {terminal.topic} refuses a record of {len(terminal.value or b'')} bytes: set "
+                    "kafka.max_record_bytes to the input topic's max.message.bytes and run `advet topics apply`"
                 ) from error
             except KafkaError as error:
                 if not error.retriable:

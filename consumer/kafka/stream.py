@@ -5,6 +5,7 @@ getmany → ledger.take → order per key → work.process → publisher.publish
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from typing import Protocol
 
 import structlog
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 0.5
+STOP_SECONDS = 3.0
 WINDOW_OFFSETS = 4096
 """How far a partition may run ahead of its lowest unfinished offset."""
 EVERYDAY_PAUSES = frozenset({"records", "bytes"})
@@ -103,14 +105,18 @@ class Stream:
             ) from error
         finally:
             # leaving the group first hands the partitions over; the producer has nothing left to send
-            await consumer.stop()
-            await publisher.stop()
+            await _bounded(consumer.stop(), "leave_group")
+            await _bounded(publisher.stop(), "producer_stop")
         return unfinished
 
     def _consumer(self) -> AIOKafkaConsumer:
         kafka = self._settings.kafka
         return AIOKafkaConsumer(
-            **client_options(kafka),
+            **client_options(kafka)
+            | {
+                # a JoinGroup is answered when all members have rejoined: it may take the whole rebalance timeout
+                "request_timeout_ms": int((kafka.rebalance_timeout_seconds + kafka.request_timeout_seconds) * 1000)
+            },
             group_id=kafka.group,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -220,3 +226,12 @@ class Stream:
         for tp, assignment in list(rebalance.owned.items()):
             if assignment.state is State.ACTIVE and not assignment.ledger.in_flight:
                 assignment.ledger.reach(await consumer.position(tp))
+
+
+async def _bounded(stopping: Awaitable[None], what: str) -> None:
+    """aiokafka waits without a limit for a broker that is gone; the broker forgets us by itself."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await stopping
+    except TimeoutError:
+        log.warning("stop_timeout", what=what, seconds=STOP_SECONDS)
