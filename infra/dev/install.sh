@@ -43,8 +43,11 @@ fi
 uv=$(command -v uv || true)
 if [[ -z $uv ]]; then
     uv=.venv/bin/uv
-    [[ -x $uv ]] || .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-        --require-hashes -r requirements/build.txt
+    if [[ ! -x $uv ]]; then
+        # an environment that uv made has no pip
+        .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+    fi
 fi
 
 quiet=--quiet
