@@ -27,12 +27,14 @@ from consumer.messages import Blob, HeaderFacts, Incoming, Picture, RawRecord, T
 from consumer.ops.metrics import Metrics
 from consumer.outcome import Judge, Trial, dead_letter_record, make_verdict, verdict_record
 from consumer.settings import Settings
+from consumer.workers.pool import WorkersUnavailable
 from schemas import AdSubmission, AdVerdict, CreativeKind, CreativeRef, Reason, Stage, Timing
 from schemas.cloudevents import EventInvalid, read_event
 from schemas.codec import SubmissionMalformed, parse_submission
 
 log = structlog.get_logger(__name__)
 
+RETRY_SECONDS = 1.0
 T = TypeVar("T")
 Reserve = Callable[[int], Awaitable[None]]
 
@@ -106,6 +108,11 @@ class Pipeline:
                 verdict = await self.judge(incoming, trial)
             except PermanentError as error:
                 return self._dead_letter(trial, error)
+            except WorkersUnavailable as error:
+                # the machine is at fault, not the item: it waits, which stops the poller once the bounds are reached
+                self._metrics.attempts.labels(type(error).__name__).inc()
+                log.warning("workers_unavailable", **_where(record), error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:
                 trial.failed()
                 self._metrics.attempts.labels(type(error).__name__).inc()
