@@ -255,7 +255,7 @@ def _where(record: RawRecord) -> dict[str, int]:
     return {"partition": record.partition.number, "offset": record.offset}
 
 
-async def _all(work: "Iterator[Coroutine[Any, Any, T]]") -> Sequence[T]:
+async def _all(work: Iterator[Coroutine[Any, Any, T]]) -> Sequence[T]:
     """Runs all at once; the first failure cancels the others, waits for them and is raised."""
     tasks = [asyncio.ensure_future(one) for one in work]
     try:

@@ -54,7 +54,7 @@ class Outcome:
     def origin(self) -> tuple[int, int]:
         """Partition and offset of the submission record."""
         if self.topic.startswith("verdicts"):
-            origin = json.loads(self.value)["origin"]
+            origin = json.loads(self.value or b"")["origin"]
             return origin["partition"], origin["offset"]
         letter = read_dead_letter(self.headers)
         return letter.origin.partition, letter.origin.offset
@@ -103,7 +103,7 @@ class Member:
     def rss_bytes(self) -> int:
         """Resident memory of the consumer process itself."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
     def terminate(self) -> int:
         """SIGTERM; returns the exit status."""
@@ -139,7 +139,7 @@ class Rig:
     ) -> "Rig":
         """Creates the topics and writes the settings; `tables` are added to the file."""
         tag = uuid.uuid4().hex[:8]
-        content = {
+        content: dict[str, dict[str, object]] = {
             "kafka": {"bootstrap": bootstrap, "group": f"advet-{tag}", "session_timeout_seconds": 6},
             "topics": {
                 "submissions": f"submissions-{tag}",
@@ -180,11 +180,17 @@ class Rig:
         """A consumer process: `advet run`, or a named engine of `tests.engines`. Killed at the end if need be."""
         number = len(self.members)
         log = self.folder / f"member-{self.config.stem}-{number}.log"
-        program = ["tests.engines", str(self.config), *engine] if engine else ["consumer", "run", "--config", str(self.config)]
+        program = ["tests.engines", str(self.config), *engine]
+        if not engine:
+            program = ["consumer", "run", "--config", str(self.config)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ADVET_")}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *program], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+                [sys.executable, "-m", *program],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
             )
         member = Member(process, log)
         self.members.append(member)
@@ -204,7 +210,10 @@ class Rig:
 
         async def send() -> list[tuple[int, int]]:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self.settings.kafka.bootstrap, acks="all", enable_idempotence=False, linger_ms=5,
+                bootstrap_servers=self.settings.kafka.bootstrap,
+                acks="all",
+                enable_idempotence=False,
+                linger_ms=5,
                 max_request_size=2 * 1024 * 1024,
             )
             await producer.start()
@@ -229,9 +238,13 @@ class Rig:
         async def read() -> list[Outcome]:
             topics = self.settings.topics
             reader = AIOKafkaConsumer(
-                topics.verdicts, topics.dead_letters, topics.oom_dead_letters,
-                bootstrap_servers=self.settings.kafka.bootstrap, auto_offset_reset="earliest",
-                isolation_level="read_committed", enable_auto_commit=False,
+                topics.verdicts,
+                topics.dead_letters,
+                topics.oom_dead_letters,
+                bootstrap_servers=self.settings.kafka.bootstrap,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                enable_auto_commit=False,
             )
             await reader.start()
             outcomes: list[Outcome] = []
@@ -256,7 +269,8 @@ class Rig:
 
         async def read() -> list[int | None]:
             client = AIOKafkaConsumer(
-                bootstrap_servers=self.settings.kafka.bootstrap, group_id=self.settings.kafka.group,
+                bootstrap_servers=self.settings.kafka.bootstrap,
+                group_id=self.settings.kafka.group,
                 enable_auto_commit=False,
             )
             await client.start()

@@ -19,9 +19,7 @@ def schema_group() -> None:
 
 
 @schema_group.command("export")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write to; made if needed."
-)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write to; made if needed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def export(out: Path | None, as_json: bool) -> None:
     """Write the JSON Schemas, examples and AsyncAPI document to a folder, or print their names."""
@@ -37,9 +35,7 @@ def export(out: Path | None, as_json: bool) -> None:
 
 
 @schema_group.command("check")
-@click.argument(
-    "files", nargs=-1, metavar="[FILE]...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--against",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -84,9 +80,7 @@ def _check_models(against: Path | None) -> Iterator[Row]:
     except documents.SchemaUnreadable as error:
         raise click.ClickException(str(error)) from error
     if not published:
-        raise click.UsageError(
-            f"no *{documents.SUFFIX} below {against}; `advet schema export --out DIR` writes them"
-        )
+        raise click.UsageError(f"no *{documents.SUFFIX} below {against}; `advet schema export --out DIR` writes them")
     for path, (name, schema) in published.items():
         if name not in documents.MODELS:
             yield path, "schema", f"there is no model {name}; known: {', '.join(documents.MODELS)}"
@@ -138,7 +132,5 @@ def _check_letter(document: object) -> None:
             case [str(name), None]:
                 pairs.append((name, None))
             case _:
-                raise LetterUnreadable(
-                    "headers must be a list of [name, value] pairs of text; value may be null"
-                )
+                raise LetterUnreadable("headers must be a list of [name, value] pairs of text; value may be null")
     read_dead_letter(pairs)

@@ -1,6 +1,5 @@
 """The pause is real: a slow engine and a long queue leave memory flat and the member in its group."""
 
-import os
 import time
 
 import pytest
@@ -30,7 +29,9 @@ def test_a_slow_engine_pauses_partitions_and_memory_stays_flat(rig):
         wait_for(lambda: member.metric("advet_verdicts_total") > 64, member)
         ends = time.monotonic() + 12
         while time.monotonic() < ends:
-            samples.append((member.metric("advet_in_flight_records"), member.metric("advet_in_flight_bytes"), member.rss_bytes()))
+            samples.append(
+                (member.metric("advet_in_flight_records"), member.metric("advet_in_flight_bytes"), member.rss_bytes())
+            )
             pauses |= member.paused()
         records, held, rss = zip(*samples, strict=True)
         assert max(records) <= 32
@@ -53,7 +54,7 @@ def test_an_engine_without_room_pauses_with_its_reason_and_goes_on(rig, tmp_path
         assert member.metric("advet_records_total") == 0
         assert member.get("/livez")[0] == 200
         assert member.get("/readyz")[0] == 200
-        os.unlink(gate)
+        gate.unlink()
         assert len(rig.collect(50, member=member)) == 50
         assert "gpu_memory" not in member.paused()
         assert member.terminate() == 0
@@ -65,7 +66,7 @@ def test_bytes_in_flight_pause_before_records_do(rig):
     with rig.member("fixed", "0.2") as member:
         held = []
 
-        def all_judged() -> bool:
+        def all_judged():
             held.append(member.metric("advet_in_flight_bytes"))
             return member.metric("advet_verdicts_total") == 30
 

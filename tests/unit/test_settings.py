@@ -10,6 +10,12 @@ from consumer.errors import SettingsInvalid
 from consumer.settings import leaves, load
 
 
+def advet(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "consumer", *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
 @pytest.fixture
 def toml(tmp_path, monkeypatch):
     monkeypatch.delenv("ADVET_CONFIG", raising=False)
@@ -90,17 +96,13 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
 
 def test_secrets_are_never_shown(monkeypatch):
     monkeypatch.setenv("ADVET_KAFKA__PASSWORD", "hunter2")
-    shown = subprocess.run(
-        [sys.executable, "-m", "consumer", "config", "show", "--origin", "--json"], capture_output=True, text=True, check=True
-    )
+    shown = advet("config", "show", "--origin", "--json")
     assert "hunter2" not in shown.stdout + shown.stderr
     assert json.loads(shown.stdout)["kafka.password"] == {"value": "********", "origin": "environment"}
 
 
 def test_exit_code_of_a_wrong_setting_is_usage():
-    wrong = subprocess.run(
-        [sys.executable, "-m", "consumer", "run", "--flow-max-records", "many"], capture_output=True, text=True, check=False
-    )
+    wrong = advet("run", "--flow-max-records", "many")
     assert wrong.returncode == 2
     assert "flow.max_records" in wrong.stderr
     assert "Traceback" not in wrong.stderr

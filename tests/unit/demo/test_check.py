@@ -130,5 +130,5 @@ def test_a_verdict_where_a_dead_letter_was_due_differs_and_the_other_way_round()
 
 
 def test_a_stray_record_fails_the_check() -> None:
-    seen = {"lawful": [LAWFUL], "boast": [BOAST], "broken": [BROKEN]}
+    seen: dict[str, list[AdVerdict | DeadLetter]] = {"lawful": [LAWFUL], "boast": [BOAST], "broken": [BROKEN]}
     assert not check(EXPECTED, seen, ["ad-verdicts[0]@9: key 'x' was never submitted"], 1).passed

@@ -71,7 +71,7 @@ def test_only_what_is_in_flight_finishes():
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers()), max_size=60), st.randoms(use_true_random=False))
 def test_one_record_of_a_key_runs_and_the_rest_keep_their_order(arrivals, rng):
     order = KeyOrder()
-    running: dict[str, tuple] = {}
+    running: dict[str, int] = {}
     started: dict[str, list] = {}
     todo = list(enumerate(arrivals))
     while todo or running:

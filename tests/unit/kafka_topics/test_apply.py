@@ -1,6 +1,7 @@
 """Applying a plan to real brokers, and what doctor says before and after."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -80,12 +81,13 @@ def test_storage_causes_are_told_apart(weed_store: ObjectStore) -> None:
         return found.status, found.advice
 
     assert check() == ("ok", "")
-    for wrong, word in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"secret_key": "wrong"}, "storage.secret_key"),
         ({"access_key": "nobody"}, "storage.access_key"),
         ({"buckets": ("elsewhere",)}, "storage.buckets"),
         ({"endpoint": "http://127.0.0.1:1"}, "storage.endpoint"),
-    ]:
+    ]
+    for wrong, word in cases:
         status, advice = check(**wrong)
         assert status == "fail"
         assert word in advice
