@@ -3,7 +3,7 @@
 Everything from an ad is shown as plain text: markup and control characters in it have no effect.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -61,7 +61,10 @@ def decision_badge(decision: Decision) -> Text:
 def render_verdict(verdict: AdVerdict) -> RenderableType:
     """A panel: decision, every finding with quote, place and law, and what judged."""
     title = Text.assemble(decision_badge(verdict.decision), " ", (_plain(verdict.submission_id), "bold"))
-    parts: list[RenderableType] = [_finding(violation) for violation in verdict.violations]
+    by_rule: dict[str, list[Violation]] = {}
+    for violation in verdict.violations:
+        by_rule.setdefault(violation.rule_id, []).append(violation)
+    parts: list[RenderableType] = [_finding(violations) for violations in by_rule.values()]
     parts += [_absence(missing) for missing in verdict.missing_statements]
     if not parts:
         parts.append(Text("Nothing found that the law forbids, nothing missing that it demands."))
@@ -177,17 +180,20 @@ def short_law(citation: str) -> str:
     return citation
 
 
-def _finding(violation: Violation) -> RenderableType:
-    quote = violation.evidence.quote
-    head = _head(violation.rule_id, violation.severity, violation.gist)
+def _finding(violations: Sequence[Violation]) -> RenderableType:
+    """All findings of one rule: each quote with its place, then the law once."""
+    first = violations[0]
     rows: list[tuple[str, Text]] = []
-    if quote:
-        rows.append(("quote", Text(f"“{_plain(_cut(quote))}”", style="bold")))
-    rows.append(("where", Text(_where(violation))))
-    rows += _law_rows(violation.legal_basis)
-    if violation.suggestion:
-        rows.append(("advice", Text(_plain(violation.suggestion))))
-    return Group(head, _facts(rows))
+    for violation in violations:
+        quote, where = violation.evidence.quote, _where(violation)
+        if quote:
+            rows.append(("quote", Text.assemble((f"“{_plain(_cut(quote))}”", "bold"), (f"  {where}", "dim"))))
+        else:
+            rows.append(("where", Text(where)))
+    rows += _law_rows(dict.fromkeys(basis for violation in violations for basis in violation.legal_basis))
+    if first.suggestion:
+        rows.append(("advice", Text(_plain(first.suggestion))))
+    return Group(_head(first.rule_id, first.severity, first.gist), _facts(rows))
 
 
 def _absence(missing: MissingStatement) -> RenderableType:
