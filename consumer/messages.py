@@ -147,6 +147,8 @@ class Picture:
     width: int
     height: int
     pixels: MemoryFile
+    frames: int = 1
+    """Of the creative; `pixels` is the first, which is all that is judged."""
 
 
 @dataclass(frozen=True, slots=True)

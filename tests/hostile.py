@@ -240,6 +240,9 @@ def _animated() -> dict[str, OddImage]:
         "animated.webp": OddImage(encoded(frames[0], "WebP", lossless=True, **options), (16, 8), {(5, 5): RED}, 0, 3),
         "animated.gif": OddImage(encoded(frames[0], "GIF", **options), (16, 8), {(5, 5): RED}, 0, 3),
         "animated.png": OddImage(encoded(frames[0], "PNG", **options), (16, 8), {(5, 5): RED}, 0, 3),
+        "animated-behind-its-first-picture.png": OddImage(
+            encoded(frames[0], "PNG", default_image=True, **options), (16, 8), {(5, 5): RED}, 0, 3
+        ),
         "pages.tiff": OddImage(
             encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]), (16, 8), {(5, 5): RED}, 0, 3
         ),

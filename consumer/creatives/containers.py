@@ -6,6 +6,7 @@ Runs in the decoder process, because the bytes are hostile.
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
 from typing import Protocol
 
 EMPTY = "application/x-empty"
@@ -138,17 +139,19 @@ def _webp_frames(content: Content) -> Iterator[None]:
 
 
 def _png_frames(content: Content) -> Iterator[None]:
-    """The animation header says how many; a file without one has one frame."""
-    at = 8
+    """The animation header says how many; a file without one has one frame.
+
+    Decoders give the picture in IDAT; a browser shows it only if a frame's header stands before it.
+    """
+    at, animated, shown = 8, 0, False
     while at + 12 <= len(content):
         size, name = struct.unpack(">I4s", content[at : at + 8])
         if name == b"acTL":
-            (frames,) = struct.unpack(">I", content[at + 8 : at + 12])
-            for _ in range(frames):
-                yield
-            return
-        if name == b"IDAT":
-            yield
+            (animated,) = struct.unpack(">I", content[at + 8 : at + 12])
+        elif name == b"fcTL":
+            shown = True
+        elif name == b"IDAT":
+            yield from repeat(None, max(1, animated if shown else animated + 1))
             return
         at += 12 + size
 

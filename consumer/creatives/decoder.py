@@ -84,7 +84,7 @@ class Decoder:
         except BaseException:
             pixels.close()
             raise
-        return Picture(blob.asset_id, blob.sha256, facts.width, facts.height, pixels)
+        return Picture(blob.asset_id, blob.sha256, facts.width, facts.height, pixels, facts.frames)
 
     async def _ask(self, request: Request, fds: Sequence[int], stage: Stage, asset_id: str) -> Answer:
         for crashes in range(1, _CRASHES_PER_FILE + 1):

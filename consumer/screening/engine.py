@@ -53,17 +53,18 @@ class Screening:
         """What the words of the ad violate and lack; `ocr` in reading order, picture by picture."""
         sources = sources_of(submission.text, ocr)
         ocr_confident = confident(ocr, self._ocr.min_confidence)
-        cut = any(source.folded.cut for source in sources) or any(map(self._shrunk_beyond_reading, pictures))
+        cut = any(source.cut for source in sources) or any(map(self._seen_in_part, pictures))
         return Findings(
             violations=tuple(self._violations(submission, sources)),
-            missing=self._required.missing(submission, sources, ocr_confident=ocr_confident),
+            missing=self._required.missing(submission, sources, seen_whole=ocr_confident and not cut),
             paper_rules=self._paper_rules,
             ocr_confident=ocr_confident,
             degraded=(PARTLY_SEEN,) if cut else (),
         )
 
-    def _shrunk_beyond_reading(self, picture: Picture) -> bool:
-        return max(picture.width, picture.height) * READABLE_SCALE > self._ocr.max_side
+    def _seen_in_part(self, picture: Picture) -> bool:
+        shrunk_beyond_reading = max(picture.width, picture.height) * READABLE_SCALE > self._ocr.max_side
+        return picture.frames > 1 or shrunk_beyond_reading
 
     def _violations(self, submission: AdSubmission, sources: Sequence[Source]) -> Iterator[Violation]:
         category, media = submission.category, submission.placement.media

@@ -1,7 +1,8 @@
 """Statements the law demands and the ad does not show, in its text or in any of its pictures. Pure.
 
-Absent from confidently read pictures is certain; absent where OCR was unsure, or where it read something close to
-the wording, is not. An approval number counts when it is shown, has the form of its category and has not expired.
+Absent from confidently read pictures is certain; absent where OCR was unsure or part of the ad was not seen, or where
+OCR read something close to the wording, is not. An approval number counts when it is shown, has the form of its
+category and has not expired.
 Logos are for a model to look for and are never missing here.
 """
 
@@ -47,7 +48,7 @@ class RequiredStatements:
         self._certificate_rules = tuple(rule for rule in pack.rules if rule.papers and not rule.required)
 
     def missing(
-        self, submission: AdSubmission, sources: Sequence[Source], *, ocr_confident: bool
+        self, submission: AdSubmission, sources: Sequence[Source], *, seen_whole: bool
     ) -> tuple[MissingStatement, ...]:
         """What is absent or expired, in the order of the pack, on the day of the submission in China."""
         day = submission.submitted_at.astimezone(CHINA).date()
@@ -57,7 +58,7 @@ class RequiredStatements:
                 continue
             shown = [match for source in sources for match in demand.pattern.finditer(source.text)]
             if not shown:
-                certain = ocr_confident and not _nearly_shown(demand.pairs, sources)
+                certain = seen_whole and not _nearly_shown(demand.pairs, sources)
                 absent.append(_statement(demand.rule, demand.rule.gist, demand.requirement.wording, certain=certain))
             elif all(_expired(match, day) for match in shown):
                 absent.append(_statement(demand.rule, "广告批准文号已过有效期", shown[0].group(), certain=True))

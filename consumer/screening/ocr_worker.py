@@ -19,11 +19,9 @@ import rapidocr
 from rapidocr.inference_engine.onnxruntime.main import ONNXRuntimeError
 from rapidocr.utils.output import RapidOCROutput
 
-from consumer.screening.reading_order import Line, in_reading_order
+from consumer.screening.reading_order import MAX_LINE_CHARS, MAX_LINES, Line, in_reading_order
 from consumer.workers.channel import Answer, Request, limit_memory, serve
 
-MAX_LINES = 1000
-MAX_LINE_CHARS = 1000
 MAX_ASPECT = 8
 _MODELS = {
     "Det": "PP-OCRv6_det_small.onnx",

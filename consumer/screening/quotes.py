@@ -12,6 +12,7 @@ from typing import Final
 
 from consumer.messages import OcrLine
 from consumer.screening.normalise import Folded, fold
+from consumer.screening.reading_order import MAX_LINE_CHARS, MAX_LINES
 from schemas import AdText, Box, Evidence, EvidenceSource
 
 MAX_TEXT_CHARS: Final = 200_000
@@ -35,6 +36,12 @@ class Source:
     def text(self) -> str:
         """The folded text."""
         return self.folded.text
+
+    @property
+    def cut(self) -> bool:
+        """Whether more may be written there than was read."""
+        crowded = len(self.lines) >= MAX_LINES or any(len(line.text) >= MAX_LINE_CHARS for line in self.lines)
+        return crowded or self.folded.cut
 
     def evidence(self, start: int, end: int) -> Evidence:
         """The evidence in `text[start:end]`, which must not be empty."""

@@ -1,7 +1,12 @@
-"""Lines in the order a person reads them: rows from the top, each from the left. Pure."""
+"""Lines in the order a person reads them: rows from the top, each from the left; how many there may be. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+MAX_LINES: Final = 1000
+"""Of one picture. A picture or line that reaches its bound counts as cut."""
+MAX_LINE_CHARS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)

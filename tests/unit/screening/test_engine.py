@@ -11,6 +11,7 @@ from consumer.messages import HeaderFacts, MemoryFile, OcrLine, Picture
 from consumer.policy.pack import load_pack
 from consumer.screening.engine import Screening, ScreeningEngine
 from consumer.screening.quotes import MAX_QUOTE_CHARS, MAX_TEXT_CHARS
+from consumer.screening.reading_order import MAX_LINE_CHARS, MAX_LINES
 from consumer.settings import OcrSettings
 from schemas import AdSubmission, Category, Decision, Detector, EvidenceSource, Media
 from tests.unit.screening.ads import LAWFUL, read, submission
@@ -127,6 +128,38 @@ def test_a_picture_that_ocr_had_to_shrink_beyond_reading_was_seen_in_part(
     picture = Picture("p1", "0" * 64, 750, height, MemoryFile.of("pixels", b""))
     assert SCREENING.judge(submission(Category.GENERAL, pictures=("p1",)), (), (picture,)).degraded == degraded
     picture.pixels.close()
+
+
+def test_an_animation_is_seen_in_part() -> None:
+    pixels = MemoryFile.of("pixels", b"")
+    still, moving = (Picture("p1", "0" * 64, 750, 750, pixels, frames) for frames in (1, 2))
+    ad = submission(Category.GENERAL, pictures=("p1",))
+    assert SCREENING.judge(ad, (), (still,)).degraded == ()
+    found = SCREENING.judge(ad, (), (moving,))
+    assert found.degraded == (PARTLY_SEEN,)
+    assert decide(found, Category.GENERAL, "approve").decision is Decision.REVIEW
+    pixels.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "seen_whole"),
+    [
+        (("新品",) * (MAX_LINES - 1), True),
+        (("新品",) * MAX_LINES, False),
+        (("新" * (MAX_LINE_CHARS - 1),), True),
+        (("新" * MAX_LINE_CHARS,), False),
+    ],
+)
+def test_a_picture_with_more_writing_than_is_read_was_seen_in_part(lines: tuple[str, ...], *, seen_whole: bool) -> None:
+    found = judge(submission(Category.GENERAL, pictures=("p1",)), read(*lines))
+    assert found.degraded == (() if seen_whole else (PARTLY_SEEN,))
+
+
+def test_what_is_absent_from_the_part_that_was_seen_is_for_a_person() -> None:
+    words = "\n".join((*LAWFUL[Category.HEALTH_FOOD][:-2], "沪食健广审(文)第281231-00045号"))
+    found = judge(submission(Category.HEALTH_FOOD, words + "好" * MAX_TEXT_CHARS))
+    assert rule_ids(found) == {"H02"}
+    assert decide(found, Category.HEALTH_FOOD, "approve").decision is Decision.REVIEW
 
 
 @pytest.mark.parametrize("filler", ["1", "最好", "最佳食用温度", "98.", "\u200b", "国家", " ", "·", "不良反应", "\n"])

@@ -17,7 +17,7 @@ REQUIRED = RequiredStatements(load_pack())
 
 def missing(ad: AdSubmission, ocr: tuple[OcrLine, ...] = ()) -> dict[str, list[MissingStatement]]:
     found: dict[str, list[MissingStatement]] = {}
-    for statement in REQUIRED.missing(ad, sources_of(ad.text, ocr), ocr_confident=confident(ocr, 0.6)):
+    for statement in REQUIRED.missing(ad, sources_of(ad.text, ocr), seen_whole=confident(ocr, 0.6)):
         found.setdefault(statement.rule_id, []).append(statement)
     return found
 
