@@ -22,6 +22,8 @@ PARTLY_SEEN: Final = "partly_seen"
 """Engines put it into `Findings.degraded` when text was cut, or a picture dropped or shrunk beyond reading."""
 SEMANTICS_UNCHECKED: Final = "semantics_unchecked"
 OCR_UNCERTAIN: Final = "ocr_uncertain"
+FINDINGS_CUT: Final = "findings_cut"
+"""More was found than the verdict lists; the gravest are there, so the decision is not weaker for it."""
 
 _GRAVE: Final = frozenset({Severity.CRITICAL, Severity.HIGH})
 _MEANING_MATTERS: Final = frozenset(

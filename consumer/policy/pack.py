@@ -71,7 +71,7 @@ class Rule(_Part):
     severity: Severity
     kind: str
     gist: Text
-    basis: tuple[Text, ...] = Field(min_length=1)
+    basis: tuple[Text, ...] = Field(min_length=1, max_length=16)
     suggestion: Text
     lexicon: tuple[Text, ...] = ()
     regex: tuple[Text, ...] = ()

@@ -6,33 +6,48 @@ that the event loop keeps answering.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from typing import Final
 
-from consumer.decision import PARTLY_SEEN
+from consumer.decision import FINDINGS_CUT, PARTLY_SEEN
 from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
 from consumer.messages import OcrLine, Picture
 from consumer.policy.pack import PolicyPack, Rule
-from consumer.screening.matcher import Matcher, misplaced
+from consumer.screening.matcher import MAX_HITS_PER_RULE, Matcher, misplaced
 from consumer.screening.missing import RequiredStatements
 from consumer.screening.quotes import MAX_PICTURE_CHARS, MAX_TEXT_CHARS, Source, confident, sources_of
 from consumer.settings import OcrSettings
-from schemas import AdSubmission, Category, Detector, EngineFingerprint, Evidence, EvidenceSource, Violation
+from schemas import (
+    AdSubmission,
+    Category,
+    Detector,
+    EngineFingerprint,
+    Evidence,
+    EvidenceSource,
+    Severity,
+    Violation,
+)
+from schemas.codec import encode
+from schemas.submission import CREATIVES_MAX
 
 RULES_REVISION: Final = "1"
 """Grows when the same pack would find something else: part of the fingerprint."""
 READABLE_SCALE: Final = 0.5
 """OCR shrinks a picture to `ocr.max_side`; below this scale its small print is gone."""
+MAX_VIOLATIONS_BYTES: Final = 256 * 1024
+"""Of JSON in one verdict, however many quotes an ad is worth: the topic takes records up to 1 MiB."""
 _INLINE_CHARS: Final = 4_000
 _THREADS: Final = 2
 """For long texts: Python runs one at a time anyway, and short ads need not wait behind one."""
 _BYTES_PER_CHAR: Final = 200
 _BYTES_PER_PICTURE: Final = MAX_PICTURE_CHARS * _BYTES_PER_CHAR
-_MAX_PICTURES: Final = 16
-_MAX_PRICE_BYTES: Final = MAX_TEXT_CHARS * _BYTES_PER_CHAR + _MAX_PICTURES * _BYTES_PER_PICTURE
+_MAX_PRICE_BYTES: Final = MAX_TEXT_CHARS * _BYTES_PER_CHAR + CREATIVES_MAX * _BYTES_PER_PICTURE
+
+_GRAVITY: Final = tuple(Severity)
 
 
 class Screening:
@@ -54,12 +69,15 @@ class Screening:
         sources = sources_of(submission.text, ocr)
         ocr_confident = confident(ocr, self._ocr.min_confidence)
         cut = any(source.cut for source in sources) or any(map(self._seen_in_part, pictures))
+        found = tuple(self._violations(submission, sources))
+        listed = _bounded(found)
+        crowded = len(listed) < len(found) or MAX_HITS_PER_RULE in Counter(one.rule_id for one in found).values()
         return Findings(
-            violations=tuple(self._violations(submission, sources)),
+            violations=listed,
             missing=self._required.missing(submission, sources, seen_whole=ocr_confident and not cut),
             paper_rules=self._paper_rules,
             ocr_confident=ocr_confident,
-            degraded=(PARTLY_SEEN,) if cut else (),
+            degraded=(PARTLY_SEEN,) * cut + (FINDINGS_CUT,) * crowded,
         )
 
     def _seen_in_part(self, picture: Picture) -> bool:
@@ -89,6 +107,23 @@ def _violation(rule: Rule, category: Category, evidence: Evidence) -> Violation:
         suggestion=rule.suggestion,
         detector=Detector.RULES,
     )
+
+
+def _bounded(violations: Sequence[Violation]) -> tuple[Violation, ...]:
+    """As many as fit: the first of each rule before any second one, the gravest first. Their order stays."""
+    seen: Counter[str] = Counter()
+    ranks = []
+    for index, violation in enumerate(violations):
+        ranks.append((seen[violation.rule_id], _GRAVITY.index(violation.severity), index))
+        seen[violation.rule_id] += 1
+    kept = []
+    left_bytes = MAX_VIOLATIONS_BYTES
+    for _nth, _gravity, index in sorted(ranks):
+        left_bytes -= len(encode(violations[index]))
+        if left_bytes < 0:
+            break
+        kept.append(index)
+    return tuple(violations[index] for index in sorted(kept))
 
 
 class ScreeningEngine:
@@ -123,7 +158,7 @@ class ScreeningEngine:
     def quote(self, facts: AdFacts) -> Price:
         """Memory for the text, its folded form and the lines of each picture; always fits."""
         text_bytes = min(facts.text_chars, MAX_TEXT_CHARS) * _BYTES_PER_CHAR
-        return Price(bytes=text_bytes + min(len(facts.headers), _MAX_PICTURES) * _BYTES_PER_PICTURE)
+        return Price(bytes=text_bytes + min(len(facts.headers), CREATIVES_MAX) * _BYTES_PER_PICTURE)
 
     async def judge(self, prepared: Prepared) -> Findings:
         """Applies the rules. Nothing about an ad makes this fail."""

@@ -5,15 +5,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from consumer.decision import PARTLY_SEEN, decide
+from consumer.decision import FINDINGS_CUT, PARTLY_SEEN, decide
 from consumer.engine import AdFacts, Engine, Findings, Prepared, Price
 from consumer.messages import HeaderFacts, MemoryFile, OcrLine, Picture
 from consumer.policy.pack import load_pack
-from consumer.screening.engine import Screening, ScreeningEngine
+from consumer.screening.engine import MAX_VIOLATIONS_BYTES, Screening, ScreeningEngine
 from consumer.screening.quotes import MAX_QUOTE_CHARS, MAX_TEXT_CHARS
 from consumer.screening.reading_order import MAX_LINE_CHARS, MAX_LINES
 from consumer.settings import OcrSettings
-from schemas import AdSubmission, Category, Decision, Detector, EvidenceSource, Media
+from schemas import AdSubmission, Category, Decision, Detector, EvidenceSource, Media, Severity
+from schemas.codec import encode
 from tests.unit.screening.ads import LAWFUL, read, submission
 
 PACK = load_pack()
@@ -167,6 +168,28 @@ def test_hostile_repetition_is_judged_within_bounds(filler: str) -> None:
     found = judge(submission(Category.DRUG_OTC, "根" + (filler * 500_000)[:340_000] + "治"))
     assert len(found.violations) <= 10 * len(PACK.rules)
     assert all(len(v.evidence.quote or "") <= MAX_QUOTE_CHARS for v in found.violations)
+
+
+def test_ten_thousand_findings_make_a_verdict_that_fits_its_topic() -> None:
+    words = "。".join(word for rule in PACK.rules for word in rule.lexicon)
+    pictures = tuple(f"{number:02}".ljust(256, "\x01") for number in range(16))
+    ocr = tuple(
+        line for name in pictures for line in read(words[:999], words[999:1998], words[1998:2997], asset_id=name)
+    )
+    ad = submission(Category.DRUG_OTC, words, pictures=pictures)
+    found = judge(ad, ocr)
+    assert sum(len(encode(violation)) for violation in found.violations) <= MAX_VIOLATIONS_BYTES
+    assert FINDINGS_CUT in found.degraded
+    assert decide(found, Category.DRUG_OTC, "approve").decision is Decision.REJECT
+    few = judge(submission(Category.DRUG_OTC, words))
+    assert rule_ids(few) == rule_ids(found)
+    assert any(violation.severity is Severity.CRITICAL for violation in found.violations)
+
+
+def test_a_few_findings_are_all_listed() -> None:
+    found = judge(submission(Category.FOOD, "枸杞茶降血糖,全国最好,国家级品质"))
+    assert len(found.violations) > 1
+    assert FINDINGS_CUT not in found.degraded
 
 
 def test_capacity_counts_the_ads_under_way_and_short_ads_pass_long_ones() -> None:
