@@ -51,7 +51,7 @@ class RequiredStatements:
         self, submission: AdSubmission, sources: Sequence[Source], *, seen_whole: bool
     ) -> tuple[MissingStatement, ...]:
         """What is absent or expired, in the order of the pack, on the day of the submission in China."""
-        day = submission.submitted_at.astimezone(CHINA).date()
+        day = _day(submission.submitted_at)
         absent = []
         for demand in self._demands:
             if not demand.concerns(submission.category):
@@ -68,8 +68,8 @@ class RequiredStatements:
         for rule in self._certificate_rules:
             for certificate in submission.advertiser.certificates:
                 if certificate.expires_at is not None and certificate.expires_at < submission.submitted_at:
-                    day = _day(certificate.expires_at)
-                    expected = f"{certificate.kind} {certificate.number}(有效期至 {day})"
+                    until = _day(certificate.expires_at)
+                    expected = f"{certificate.kind} {certificate.number}(有效期至 {until.isoformat()})"
                     yield _statement(rule, rule.gist, expected, certain=True)
 
 
@@ -95,8 +95,12 @@ def _expired(match: re.Match[str], day: date) -> bool:
         return True
 
 
-def _day(moment: datetime) -> str:
-    return moment.astimezone(CHINA).date().isoformat()
+def _day(moment: datetime) -> date:
+    """The day in China; a moment at either end of the calendar, "for ever", keeps the sender's day."""
+    try:
+        return moment.astimezone(CHINA).date()
+    except OverflowError:
+        return moment.date()
 
 
 def _pairs(wording: str) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Mandatory statements: shown anywhere is shown; absence is certain only where reading was."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -122,3 +122,11 @@ def test_an_expired_certificate_is_told_and_a_valid_one_is_not() -> None:
     lasting = Certificate(kind="授权书", number="93")
     found = missing(submission(Category.GENERAL, "新品", certificates=(expired, valid, lasting)))
     assert [statement.expected for statement in found["G19"]] == ["营业执照 91(有效期至 2026-05-31)"]
+
+
+@pytest.mark.parametrize("moment", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)])
+def test_a_time_at_the_end_of_the_calendar_is_a_time(moment: datetime) -> None:
+    certificate = Certificate(kind="营业执照", number="1", expires_at=moment)
+    ad = submission(Category.DRUG_OTC, "\n".join(LAWFUL[Category.DRUG_OTC]), certificates=(certificate,))
+    expired = {"M12"} if moment.year > 2000 else set()
+    assert set(missing(ad.model_copy(update={"submitted_at": moment}))) == expired
