@@ -131,6 +131,7 @@ class ScreeningEngine:
 
     def __init__(self, pack: PolicyPack, ocr: OcrSettings, concurrency: int) -> None:
         self._pack = pack
+        self._ocr = ocr
         self._screening = Screening(pack, ocr)
         self._concurrency = concurrency
         self._running = 0
@@ -138,8 +139,13 @@ class ScreeningEngine:
 
     @property
     def fingerprint(self) -> EngineFingerprint:
-        """Names the pack's content: another pack is another judge."""
-        return EngineFingerprint(name="screening", model="rules", revision=f"{RULES_REVISION}-{self._pack.sha256[:16]}")
+        """Names the pack's content and how closely OCR looks: with another of either, it is another judge."""
+        return EngineFingerprint(
+            name="screening",
+            model="rules",
+            revision=f"{RULES_REVISION}-{self._pack.sha256[:16]}",
+            precision=f"ocr-{self._ocr.max_side}px-{self._ocr.min_confidence:g}",
+        )
 
     @property
     def policy_version(self) -> str:

@@ -229,6 +229,12 @@ def test_the_fingerprint_names_the_content_of_the_pack() -> None:
     assert mine.policy_version == PACK.version
 
 
+@pytest.mark.parametrize("changed", [{"max_side": 1999}, {"min_confidence": 0.61}])
+def test_the_fingerprint_names_what_ocr_promises(changed: dict[str, float]) -> None:
+    other = ScreeningEngine(PACK, OCR.model_copy(update=changed), 1)
+    assert other.fingerprint != ScreeningEngine(PACK, OCR, 1).fingerprint
+
+
 def test_closing_twice_is_once() -> None:
     async def body(engine: Engine) -> None:
         await engine.close()
