@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from consumer.errors import StartRefused
 from schemas import Category, LegalBasis, Media, Severity
+from schemas.verdict import PolicyVersion
 
 SHIPPED: Final = files("consumer.policy") / "packs" / "cn" / "rules.json"
 EVERY_CATEGORY: Final = "*"
@@ -142,7 +143,7 @@ class Rule(_Part):
 class PolicyPack(_Part):
     """All rules of one jurisdiction, in the order of the file."""
 
-    version: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)*$")]
+    version: PolicyVersion
     jurisdiction: Text
     status: Text
     rules: tuple[Rule, ...] = Field(min_length=1)

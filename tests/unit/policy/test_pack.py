@@ -94,7 +94,7 @@ def test_the_same_id_twice_is_refused(tmp_path: Path) -> None:
         load_pack(write(tmp_path / "bad.json", RULE, RULE))
 
 
-@pytest.mark.parametrize("version", ["", "1.x", "latest"])
+@pytest.mark.parametrize("version", ["", "1.x", "latest", "１.0", "1." * 40 + "0"])
 def test_versions_are_dotted_integers(tmp_path: Path, version: str) -> None:
     with pytest.raises(StartRefused, match="version"):
         load_pack(write(tmp_path / "bad.json", RULE, version=version))
