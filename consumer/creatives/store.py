@@ -11,7 +11,7 @@ import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
@@ -19,6 +19,7 @@ import botocore.config
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consumer.creatives.daemon_threads import DaemonThreads
 from consumer.creatives.store_errors import Refusal, translate
 from consumer.errors import PermanentError, StorageUnavailable
 from consumer.messages import Blob, MemoryFile
@@ -44,7 +45,7 @@ class S3Store:
 
     def __init__(self, settings: StorageSettings) -> None:
         self._settings = settings
-        self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="s3")
+        self._threads = DaemonThreads(settings.concurrency, "s3")
         self._client: S3Client | None = None
 
     async def start(self) -> None:
@@ -52,8 +53,8 @@ class S3Store:
         self._client = await self._in_thread(functools.partial(_make_client, self._settings))
 
     async def close(self) -> None:
-        """Drops connections; idempotent. Downloads under way end by themselves within their read timeout."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Drops connections; idempotent. Downloads under way end within their read timeout, or with the process."""
+        self._threads.close()
         client, self._client = self._client, None
         if client is not None:
             client.close()

@@ -2,8 +2,11 @@
 
 import asyncio
 import hashlib
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from http.server import BaseHTTPRequestHandler
 
 import boto3
 import pytest
@@ -302,7 +305,6 @@ def test_a_cancelled_download_leaves_nothing() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await fetching
         stop.set()
-        store._threads.shutdown(wait=True)
 
     with faulty_store([hanging(stop)]) as server:
         on_store(scenario, server.endpoint)
@@ -324,6 +326,51 @@ def test_probe_tells_an_outage_from_an_answer(weed: ObjectStore) -> None:
     on_store(down, "http://127.0.0.1:9")
     with faulty_store([refused(503, "SlowDown")]) as server:
         on_store(down, server.endpoint)
+
+
+_STOPPED_MID_DOWNLOAD = """
+import asyncio, sys
+from consumer.creatives.store import S3Store
+from consumer.settings import StorageSettings
+from schemas import CreativeKind, CreativeRef
+
+async def reserve(_size_bytes):
+    pass
+
+async def main():
+    store = S3Store(StorageSettings(
+        endpoint=sys.argv[1], access_key="key", secret_key="secret", buckets=("ads",), read_timeout_seconds=300,
+    ))
+    await store.start()
+    ref = CreativeRef(asset_id="a", kind=CreativeKind.IMAGE, bucket="ads", key="k")
+    download = asyncio.create_task(store.fetch(ref, reserve))
+    await asyncio.to_thread(sys.stdin.read)
+    download.cancel()
+    await asyncio.wait([download])
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_server_that_never_answers_does_not_hold_up_the_end_of_the_process() -> None:
+    asked, stop = threading.Event(), threading.Event()
+
+    def silent(_request: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        stop.wait()
+
+    with faulty_store([silent]) as server:
+        command = [sys.executable, "-c", _STOPPED_MID_DOWNLOAD, server.endpoint]
+        pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, text=True, **pipes) as process:
+            try:
+                assert asked.wait(30)
+                _, complaints = process.communicate(timeout=20)
+            finally:
+                process.kill()
+                stop.set()
+    assert (process.returncode, complaints) == (0, "")
 
 
 def test_a_closed_store_blames_no_object() -> None:
