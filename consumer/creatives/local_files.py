@@ -37,7 +37,7 @@ class LocalFiles:
                 Stage.FETCH,
                 f"creative {ref.asset_id} has another sha256 than submitted",
             )
-        return Blob(ref.asset_id, MemoryFile.of(ref.asset_id, content), sha256)
+        return Blob(ref.asset_id, MemoryFile.of("creative", content), sha256)
 
     async def probe(self, bucket: str, key: str | None) -> bool:
         """Files are never out."""
