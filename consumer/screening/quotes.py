@@ -21,6 +21,9 @@ MAX_PICTURE_CHARS: Final = 20_000
 MAX_QUOTE_CHARS: Final = 200
 READABLE_CHARS: Final = 4
 """Lines with fewer different characters are often texture that OCR took for writing (00000, OO)."""
+READABLE_HAN: Final = 2
+"""Two different Chinese characters are a word already (最佳, 第一), unless both are bare strokes (口一)."""
+_STROKES: Final = frozenset("一二三十口日田目回工王丰")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ def confident(ocr: Sequence[OcrLine], min_confidence: float) -> bool:
 
 
 def _says_something(text: str) -> bool:
-    return len({char for char in text if char.isalnum()}) >= READABLE_CHARS
+    characters = {char for char in text if char.isalnum()}
+    han = {char for char in characters if "一" <= char <= "鿿"}
+    return len(characters) >= READABLE_CHARS or (len(han) >= READABLE_HAN and not han <= _STROKES)
 
 
 def _union(boxes: Sequence[tuple[float, float, float, float]]) -> Box:

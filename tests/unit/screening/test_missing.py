@@ -84,6 +84,12 @@ def test_texture_read_as_a_few_characters_is_not_unsure_ocr() -> None:
     assert confident((), 0.6)
 
 
+@pytest.mark.parametrize("word", ["最佳", "第一", "国家级"])
+def test_a_short_word_that_ocr_is_not_sure_of_is_unsure_ocr(word: str) -> None:
+    assert not confident((*read("止咳糖浆"), *read(word, confidence=0.5)), 0.6)
+    assert confident((*read("止咳糖浆"), *read(word, confidence=0.7)), 0.6)
+
+
 def test_a_near_miss_of_ocr_is_uncertain_but_a_misspelt_text_is_not() -> None:
     misread = "请按药品说明书或者在药帅指导下购买和使用"
     (read_so,) = missing(submission(Category.DRUG_OTC, pictures=("p1",)), read(misread))["D03"]
