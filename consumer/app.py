@@ -15,7 +15,8 @@ import structlog
 from consumer.creatives.decoder import Decoder
 from consumer.creatives.outage import StorageWatch
 from consumer.creatives.store import S3Store
-from consumer.errors import StartRefused, StreamBroken, WorkerCrashed
+from consumer.errors import StartRefused, WorkerCrashed
+from consumer.kafka.delivery import Reached, reached_nothing
 from consumer.kafka.stream import Stream
 from consumer.ops.health import Probes, http_port
 from consumer.ops.metrics import Metrics
@@ -56,9 +57,15 @@ async def started(parts: Parts) -> AsyncIterator[Parts]:
 class Consumer:
     """One `advet run`."""
 
-    def __init__(self, settings: Settings, build: Callable[[Settings], Parts] = build_parts) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        build: Callable[[Settings], Parts] = build_parts,
+        reached: Reached = reached_nothing,
+    ) -> None:
         self._settings = settings
         self._build = build
+        self._reached = reached
         self._metrics = Metrics()
         self._stream: Stream | None = None
         self._stopped = asyncio.Event()
@@ -92,11 +99,9 @@ class Consumer:
             try:
                 watch = StorageWatch(store, settings.storage.probe_seconds, self._metrics)
                 pipeline = Pipeline(settings, Stages(store, watch, parts), self._metrics)
-                self._stream = Stream(settings, pipeline, self._metrics)
+                self._stream = Stream(settings, pipeline, self._metrics, self._reached)
                 log.info("started", engine=parts.engine.fingerprint.name, policy=parts.engine.policy_version)
                 unfinished = await self._stream.run()
-            except* StreamBroken as broken:
-                raise _first(broken) from None
             finally:
                 await store.close()
         log.info("stopped", unfinished=unfinished)
@@ -110,8 +115,3 @@ class Consumer:
         self._stopped.set()
         if self._stream is not None:
             self._stream.stop()
-
-
-def _first(group: BaseExceptionGroup[StreamBroken]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -124,6 +124,13 @@ class Pipeline:
                 self._metrics.verdicts.labels(verdict.decision).inc()
                 return verdict_record(verdict, incoming, self._settings.topics)
 
+    def crashed(self, record: RawRecord, crashes: int) -> Terminal:
+        """The dead letter of a record that has ended `crashes` processes while it ran alone."""
+        message = f"{crashes} consumer processes ended while they judged this record alone"
+        return self._dead_letter(
+            Trial(record, attempts=crashes), PermanentError(Reason.WORKER_CRASH, Stage.JUDGE, message)
+        )
+
     def _dead_letter(self, trial: Trial, error: PermanentError) -> Terminal:
         trial.failed()
         self._metrics.dead_letters.labels(error.reason, error.stage).inc()

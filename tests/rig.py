@@ -81,7 +81,13 @@ class Member:
     def wait_ready(self) -> None:
         """Waits until `/readyz` answers 200."""
         self.wait_port()
-        wait_for(lambda: self.get("/readyz")[0] == 200, self)
+        wait_for(self._ready, self)
+
+    def _ready(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False  # it has ended: wait_for says why
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body."""
@@ -135,7 +141,13 @@ class Rig:
 
     @classmethod
     def make(
-        cls, folder: Path, bootstrap: str, store: ObjectStore, partitions: int = 4, **tables: dict[str, object]
+        cls,
+        folder: Path,
+        bootstrap: str,
+        store: ObjectStore,
+        partitions: int = 4,
+        delivery: str = "at_least_once",
+        **tables: dict[str, object],
     ) -> "Rig":
         """Creates the topics and writes the settings; `tables` are added to the file."""
         tag = uuid.uuid4().hex[:8]
@@ -161,7 +173,8 @@ class Rig:
             content.setdefault(table, {}).update(values)
         config = folder / f"{tag}.toml"
         config.write_text(
-            "".join(
+            f"delivery = {json.dumps(delivery)}\n"
+            + "".join(
                 f"[{table}]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
                 for table, values in content.items()
             )

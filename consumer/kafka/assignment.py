@@ -2,10 +2,16 @@
 
 import asyncio
 import itertools
+from collections.abc import Hashable
 from enum import Enum
 
+from consumer.kafka.completion_map import WINDOW_OFFSETS, Coverage
 from consumer.kafka.ledger import KeyOrder, PartitionLedger
 from consumer.messages import Partition, RawRecord
+
+ISOLATE_AT_STARTS = 2
+ISOLATED = "isolated"
+"""The one key of all records while they run one at a time."""
 
 
 class State(Enum):
@@ -34,19 +40,51 @@ class Assignment:
         self.items: set[asyncio.Task[None]] = set()
         self.committed = 0
         """Low offset that was committed last."""
+        self.isolated = False
+        """Whether records run one at a time, each noted as a suspect first."""
+        self._isolated_records = 0
         self.paused = True
         """Whether the consumer has been told to fetch nothing of it."""
 
-    def activate(self, position: int) -> None:
-        """The position is known: reading may begin."""
-        self.ledger = PartitionLedger(position)
-        self.committed = position
+    def activate(self, coverage: Coverage, isolated_records: int) -> None:
+        """What earlier owners finished is known: reading may begin.
+
+        After several starts without progress the next `isolated_records` run one at a time: one of them may be
+        what ends processes.
+        """
+        self.ledger = PartitionLedger(coverage.low, coverage.finished)
+        self.committed = coverage.low
+        self._isolated_records = isolated_records if coverage.starts >= ISOLATE_AT_STARTS else 0
+        self.isolated = self._isolated_records > 0
         self.state = State.ACTIVE
+
+    def key_of(self, record: RawRecord) -> Hashable:
+        """What keeps its order: the record's key, or everything while isolated."""
+        return ISOLATED if self.isolated else record.key
+
+    def has_room(self, offset: int) -> bool:
+        """Whether the record at `offset`, the next one read, may be taken now.
+
+        Not beyond the window of the completion map, and not past the end of an isolation that still runs.
+        """
+        if not self.ledger.in_flight:
+            self.ledger.reach(offset)  # no record lies between
+        within_window = offset - self.ledger.low < WINDOW_OFFSETS
+        return within_window and not (self.isolated and self._isolated_records <= 0)
+
+    def take(self, record: RawRecord) -> bool:
+        """Notes a record that was read; False when an earlier owner has finished it."""
+        taken = self.ledger.take(record.offset)
+        if taken:
+            self._isolated_records -= 1
+        return taken
 
     def finish(self, offset: int) -> None:
         """The terminal record of `offset` is durable; a no-op for an old epoch."""
         if self.state is not State.ENDED:
             self.ledger.finish(offset)
+            if self.isolated and self._isolated_records <= 0 and not self.ledger.in_flight:
+                self.isolated = False
 
     def drain(self) -> None:
         """Takes nothing more; what runs may finish."""

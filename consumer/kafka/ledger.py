@@ -1,11 +1,12 @@
 """What is known of one assigned partition: offsets in flight, and the lowest that is not finished. Pure.
 
-Records finish out of order; only the lowest unfinished offset may be committed. The ledger is built from
-records that were seen, never from offset + 1: transaction markers and compaction leave gaps.
+Records finish out of order; only the lowest unfinished offset may be committed, with the finished ones above
+it. The ledger is built from records that were seen, never from offset + 1: transaction markers and
+compaction leave gaps.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,11 +17,15 @@ class LedgerBroken(AssertionError):
 
 
 class PartitionLedger:
-    """Offsets of one assignment of one partition."""
+    """Offsets of one assignment of one partition.
 
-    def __init__(self, position: int) -> None:
+    `finished` are offsets at or above `position` that an earlier owner has finished: they are not taken again.
+    """
+
+    def __init__(self, position: int, finished: Collection[int] = ()) -> None:
         self._position = position
         self._unfinished: OrderedDict[int, None] = OrderedDict()
+        self._finished = set(finished)
 
     @property
     def position(self) -> int:
@@ -30,7 +35,7 @@ class PartitionLedger:
     @property
     def low(self) -> int:
         """The lowest unfinished offset: everything below it has its terminal record, so it may be committed."""
-        return next(iter(self._unfinished), self._position)
+        return self._low_without(())
 
     @property
     def in_flight(self) -> int:
@@ -42,22 +47,46 @@ class PartitionLedger:
         """Offsets from the lowest unfinished one up to the position."""
         return self._position - self.low
 
-    def take(self, offset: int) -> None:
-        """Notes a record that was read; offsets come in ascending order."""
+    def take(self, offset: int) -> bool:
+        """Notes a record that was read; offsets come in ascending order. False: it is finished already."""
         if offset < self._position:
             raise LedgerBroken(f"offset {offset} was taken already: the position is {self._position}")
-        self._unfinished[offset] = None
         self._position = offset + 1
+        if offset in self._finished:
+            return False
+        self._unfinished[offset] = None
+        return True
 
     def finish(self, offset: int) -> None:
         """Notes that the terminal record of `offset` is durable."""
         if offset not in self._unfinished:
             raise LedgerBroken(f"offset {offset} is not in flight")
+        was_low = next(iter(self._unfinished)) == offset
         del self._unfinished[offset]
+        self._finished.add(offset)
+        if was_low:
+            low = self.low
+            self._finished = {other for other in self._finished if other > low or other >= self._position}
+
+    def after(self, finishing: Collection[int]) -> tuple[int, frozenset[int]]:
+        """`low`, and the finished offsets above it, once `finishing` are durable as well; changes nothing."""
+        leaving = frozenset(finishing)
+        if not leaving <= self._unfinished.keys():
+            raise LedgerBroken(f"offsets {sorted(leaving - self._unfinished.keys())} are not in flight")
+        low = self._low_without(leaving)
+        return low, frozenset(offset for offset in self._finished | leaving if offset > low)
 
     def reach(self, position: int) -> None:
         """Moves past offsets that hold no record (markers), once the consumer's position has."""
         self._position = max(self._position, position)
+
+    def _low_without(self, leaving: Collection[int]) -> int:
+        low = next((offset for offset in self._unfinished if offset not in leaving), None)
+        if low is None:
+            low = self._position
+            while low in self._finished:  # finished by an earlier owner, and not read again yet
+                low += 1
+        return low
 
 
 class KeyOrder(Generic[T]):

@@ -1,4 +1,4 @@
-"""What happens when the group moves partitions.
+"""What happens when the group moves partitions, or when one has to be activated anew.
 
 The listener does almost nothing, since no heartbeat is sent while it runs: newly assigned partitions are
 paused at once and activated by tasks of their own. A revoke drains within a part of the session timeout.
@@ -6,7 +6,6 @@ paused at once and activated by tasks of their own. A revoke drains within a par
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -14,38 +13,42 @@ from aiokafka.errors import KafkaError
 
 from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, State
-from consumer.kafka.publisher import AtLeastOncePublisher
+from consumer.kafka.delivery import ActivationAbandoned, Delivery
 from consumer.messages import Partition
 from consumer.ops.metrics import Metrics
 from consumer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS = 0.5
+RETRY_SECONDS = 0.2
 REVOKE_SHARE = 0.7
 """Part of the session timeout that a revoke may drain for."""
 
 
-class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Owns the assignments: creates them when partitions come, ends them when they go."""
 
     def __init__(
         self,
         settings: Settings,
         consumer: AIOKafkaConsumer,
-        publisher: AtLeastOncePublisher,
+        delivery: Delivery,
         tasks: asyncio.TaskGroup,
         metrics: Metrics,
     ) -> None:
-        self._start = settings.kafka.start
-        self._activation_seconds = settings.kafka.rebalance_timeout_seconds
+        self._settings = settings
         self._drain_seconds = min(settings.flow.drain_seconds, REVOKE_SHARE * settings.kafka.session_timeout_seconds)
         self._consumer = consumer
-        self._publisher = publisher
+        self._delivery = delivery
         self._tasks = tasks
         self._metrics = metrics
         self.owned: dict[TopicPartition, Assignment] = {}
         self.assigned_once = False
+
+    @property
+    def in_flight(self) -> int:
+        """Records taken and unfinished, over all owned partitions."""
+        return sum(assignment.ledger.in_flight for assignment in self.owned.values())
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Called by aiokafka inside the rebalance: pauses first, then leaves the rest to activation tasks."""
@@ -53,9 +56,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.pause(*partitions)
         self._metrics.rebalances.inc()
         for tp in partitions:
-            assignment = Assignment(Partition(tp.topic, tp.partition))
-            self.owned[tp] = assignment
-            self._tasks.create_task(self._activate(tp, assignment))
+            self._begin(tp)
         self.assigned_once = True
         log.info("partitions_assigned", partitions=sorted(tp.partition for tp in partitions))
 
@@ -63,11 +64,17 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         """Called by aiokafka before it rejoins: finishes what can be finished in time, commits, drops the rest."""
         leaving = {tp: self.owned[tp] for tp in revoked if tp in self.owned}
         await self.drain(leaving.values(), self._drain_seconds)
-        for tp, assignment in leaving.items():
-            assignment.end()
-            del self.owned[tp]
+        for tp in leaving:
+            self._end(tp)
         if leaving:
             log.info("partitions_revoked", partitions=sorted(tp.partition for tp in leaving))
+
+    def restart(self, assignment: Assignment) -> None:
+        """Gives up an assignment whose state at the broker is unknown, and activates its partition anew."""
+        tp = TopicPartition(assignment.partition.topic, assignment.partition.number)
+        if self.owned.get(tp) is assignment and assignment.state is not State.DRAINING:
+            self._consumer.pause(tp)
+            self._begin(tp)
 
     async def drain(self, assignments: Iterable[Assignment], deadline_seconds: float) -> int:
         """Waits for items in flight up to the deadline, then commits; returns how many were still unfinished."""
@@ -77,38 +84,50 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         items = [item for assignment in leaving for item in assignment.items]
         if items:
             await asyncio.wait(items, timeout=deadline_seconds)
-        await self._publisher.commit(leaving)
+        await self._delivery.settle(leaving)
         return sum(assignment.ledger.in_flight for assignment in leaving)
 
+    def end_all(self) -> None:
+        """Ends every assignment at once: what still runs is cancelled and stays uncommitted."""
+        for tp in list(self.owned):
+            self._end(tp)
+
+    def _begin(self, tp: TopicPartition) -> None:
+        if tp in self.owned:
+            self._end(tp)
+        assignment = Assignment(Partition(tp.topic, tp.partition))
+        self.owned[tp] = assignment
+        self._tasks.create_task(self._activate(tp, assignment))
+
+    def _end(self, tp: TopicPartition) -> None:
+        assignment = self.owned.pop(tp)
+        assignment.end()
+        self._tasks.create_task(self._delivery.release(assignment))
+
     async def _activate(self, tp: TopicPartition, assignment: Assignment) -> None:
-        deadline = asyncio.get_running_loop().time() + self._activation_seconds
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._settings.kafka.rebalance_timeout_seconds
         while assignment.state is State.ACTIVATING:
             try:
-                position = await self._position(tp)
-            except KafkaError as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise StreamBroken(f"no committed offset could be read for {tp}: {error!r}") from error
+                coverage = await self._delivery.activate(assignment)
+            except ActivationAbandoned:
+                return
+            except (KafkaError, TimeoutError, OSError) as error:
+                if clock() > deadline:
+                    raise StreamBroken(f"{tp.topic}[{tp.partition}] could not be activated: {error!r}") from error
                 log.warning("activation_retry", partition=tp.partition, error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            if assignment.state is State.ACTIVATING:
-                self._consumer.seek(tp, position)
-                assignment.activate(position)
-                log.info("partition_active", partition=tp.partition, position=position, epoch=assignment.epoch)
-
-    async def _position(self, tp: TopicPartition) -> int:
-        committed: int | None = await self._consumer.committed(tp)
-        if committed is not None:
-            return committed
-        if self._start == "earliest":
-            offsets: dict[TopicPartition, int] = await self._consumer.beginning_offsets([tp])
-            return offsets[tp]
-        if self._start == "latest":
-            offsets = await self._consumer.end_offsets([tp])
-            return offsets[tp]
-        moment_ms = int(datetime.fromisoformat(self._start).timestamp() * 1000)
-        found = (await self._consumer.offsets_for_times({tp: moment_ms}))[tp]
-        if found is not None:
-            return int(found.offset)
-        offsets = await self._consumer.end_offsets([tp])
-        return offsets[tp]
+            if assignment.state is not State.ACTIVATING:
+                await self._delivery.release(assignment)
+                return
+            self._consumer.seek(tp, coverage.low)
+            assignment.activate(coverage, self._settings.flow.max_records)
+            log.info(
+                "partition_active",
+                partition=tp.partition,
+                position=coverage.low,
+                finished_above=len(coverage.finished),
+                isolated=assignment.isolated,
+                epoch=assignment.epoch,
+            )

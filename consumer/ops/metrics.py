@@ -31,6 +31,14 @@ class Metrics:
         )
         self.paused = Gauge("advet_paused", "1 while the reason pauses all partitions.", ["reason"], registry=registry)
         self.rebalances = Counter("advet_rebalances", "Assignments received from the group.", registry=registry)
+        self.rejoins = Counter("advet_rejoins", "Times the group was left and joined anew.", registry=registry)
+        self.transactions = Counter("advet_transactions", "Transactions committed.", registry=registry)
+        self.transactions_lost = Counter(
+            "advet_transactions_lost", "Transactions whose outcome was unknown.", registry=registry
+        )
+        self.transaction_seconds = Histogram(
+            "advet_transaction_seconds", "Time from begin to commit.", buckets=SECONDS, registry=registry
+        )
         self.publish_retries = Counter("advet_publish_retries", "Publishes tried again.", registry=registry)
         self.worker_crashes = Gauge(
             "advet_worker_crashes", "Worker processes lost since the start.", ["pool"], registry=registry

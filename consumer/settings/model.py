@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 MIB = 1024 * 1024
+DEAD_LETTER_ROOM_BYTES = 64 * 1024
 
 
 def _split(value: object) -> object:
@@ -67,7 +68,7 @@ class KafkaSettings(Group):
         description="Where a group without commits begins: earliest, latest, or an ISO 8601 time.",
     )
     session_timeout_seconds: float = Field(30, ge=1, le=1800, description="Silence after which a member is evicted.")
-    rebalance_timeout_seconds: float = Field(60, ge=1, le=3600, description="Time members have to rejoin.")
+    rebalance_timeout_seconds: float = Field(30, ge=1, le=3600, description="Time members have to rejoin.")
     request_timeout_seconds: float = Field(15, ge=1, le=300, description="One request to a broker.")
     max_record_bytes: int = Field(
         MIB,
@@ -75,6 +76,11 @@ class KafkaSettings(Group):
         le=64 * MIB,
         description="Largest record of the input topic; dead letters get 64 KiB more.",
     )
+
+    @property
+    def largest_output_bytes(self) -> int:
+        """Largest record that is written: a dead letter is the input's record and its facts."""
+        return self.max_record_bytes + DEAD_LETTER_ROOM_BYTES
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:
@@ -162,7 +168,13 @@ class FlowSettings(Group):
     resume_ratio: float = Field(0.5, gt=0, lt=1, description="Paused partitions resume below this share of a bound.")
     drain_seconds: float = Field(20, gt=0, le=600, description="To finish what is in flight on shutdown or revoke.")
     max_attempts: int = Field(3, ge=1, le=10, description="Tries of an item that fails without a known reason.")
-    commit_seconds: float = Field(0.25, gt=0, le=60, description="Between two commits of offsets.")
+    crashes_alone: int = Field(
+        1, ge=1, le=10, description="Processes that may end while an item runs alone, before it is a dead letter."
+    )
+    commit_seconds: float = Field(0.25, gt=0, le=60, description="Between two commits of offsets (at_least_once).")
+    publish_seconds: float = Field(
+        0.1, ge=0, le=10, description="Between two transactions of a partition under load (exactly_once)."
+    )
 
 
 class EngineSettings(Group):
@@ -197,7 +209,9 @@ class LogSettings(Group):
 class Settings(Group):
     """All of them."""
 
-    delivery: Literal["at_least_once"] = Field("at_least_once", description="Delivery promise.")
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        "exactly_once", description="at_least_once is for brokers without transactions."
+    )
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
     storage: StorageSettings = StorageSettings()

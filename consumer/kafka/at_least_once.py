@@ -1,7 +1,11 @@
-"""The one place that knows what delivery means: publishes terminal records and commits offsets."""
+"""`delivery = at_least_once`: publish, then commit the low watermark. For brokers without transactions.
+
+After a crash the records above the committed offset are judged again: their verdicts carry the same
+`verdict_id`.
+"""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -10,7 +14,9 @@ from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, State
+from consumer.kafka.completion_map import Coverage
 from consumer.kafka.connection import client_options
+from consumer.kafka.positions import start_position
 from consumer.messages import Terminal
 from consumer.ops.metrics import Metrics
 from consumer.settings import Settings
@@ -18,45 +24,52 @@ from consumer.settings import Settings
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
-DEAD_LETTER_ROOM_BYTES = 64 * 1024
 
 
-class AtLeastOncePublisher:
-    """Publish, then commit the low watermark.
-
-    After a crash the records above the committed offset are judged again: their verdicts carry the same
-    `verdict_id`. `publish` returns when the broker has acknowledged; commits follow every
-    `flow.commit_seconds`.
-    """
+class AtLeastOnce:
+    """Commits every `flow.commit_seconds`."""
 
     def __init__(self, settings: Settings, consumer: AIOKafkaConsumer, metrics: Metrics) -> None:
+        self._settings = settings
         self._consumer = consumer
-        self._commit_seconds = settings.flow.commit_seconds
         self._metrics = metrics
-        # Not idempotent: this delivery is for brokers without producer ids, and a repeated record is in its promise.
+        self._owned: set[Assignment] = set()
+        self._committing: asyncio.Task[None] | None = None
+        # Not idempotent: brokers without transactions refuse producer ids, and a repeated record is in the promise.
         self._producer = AIOKafkaProducer(
             **client_options(settings.kafka),
             acks="all",
             enable_idempotence=False,
             linger_ms=5,
-            max_request_size=settings.kafka.max_record_bytes + 2 * DEAD_LETTER_ROOM_BYTES,
+            max_request_size=settings.kafka.largest_output_bytes,
         )
 
-    async def start(self) -> None:
-        """Connects; raises KafkaError."""
+    async def start(self, tasks: asyncio.TaskGroup, _lost: Callable[[Assignment], None]) -> None:
+        """Connects and begins to commit."""
         await self._producer.start()
+        self._committing = tasks.create_task(self._commit_forever())
+
+    async def activate(self, assignment: Assignment) -> Coverage:
+        """The committed offset, or `kafka.start` for a group without one."""
+        tp = TopicPartition(assignment.partition.topic, assignment.partition.number)
+        committed: int | None = await self._consumer.committed(tp)
+        if committed is None:
+            committed = await start_position(self._consumer, tp, self._settings.kafka.start)
+        self._owned.add(assignment)
+        return Coverage(committed)
 
     async def publish(self, assignment: Assignment, offset: int, terminal: Terminal | None) -> None:
-        """Makes the terminal record durable, then marks `offset` finished. None: a withdrawal, nothing to send.
-
-        Waits through broker outages. Raises StreamBroken when the broker will never take the record.
-        """
+        """Waits through broker outages. Raises StreamBroken when the broker will never take the record."""
         if terminal is not None:
             await self._send(terminal)
         assignment.finish(offset)
 
+    async def suspect(self, assignment: Assignment, offset: int) -> int:
+        """Nothing is remembered across crashes: these brokers keep no metadata."""
+        return 0
+
     async def _send(self, terminal: Terminal) -> None:
-        headers = [(name, value) for name, value in terminal.headers]
+        headers = list(terminal.headers)
         while True:
             try:
                 await self._producer.send_and_wait(terminal.topic, terminal.value, terminal.key, headers=headers)
@@ -74,13 +87,12 @@ class AtLeastOncePublisher:
             else:
                 return
 
-    async def commit_forever(self, owned: Mapping[TopicPartition, Assignment]) -> None:
-        """Commits what `owned` holds at the time, every `flow.commit_seconds`, until cancelled."""
+    async def _commit_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._commit_seconds)
-            await self.commit(list(owned.values()))
+            await asyncio.sleep(self._settings.flow.commit_seconds)
+            await self.settle(self._owned)
 
-    async def commit(self, assignments: Iterable[Assignment]) -> None:
+    async def settle(self, assignments: Iterable[Assignment]) -> None:
         """Commits the low offset of every assignment where it has moved; a failure is tried again next time."""
         moved = {
             assignment: assignment.ledger.low
@@ -107,6 +119,12 @@ class AtLeastOncePublisher:
         for assignment, low in moved.items():
             assignment.committed = low
 
+    async def release(self, assignment: Assignment) -> None:
+        """Commits nothing more for it."""
+        self._owned.discard(assignment)
+
     async def stop(self) -> None:
         """Flushes and disconnects."""
+        if self._committing is not None:
+            self._committing.cancel()
         await self._producer.stop()

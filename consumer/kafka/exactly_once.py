@@ -1,0 +1,246 @@
+"""`delivery = exactly_once`: outcomes, offset and completion map of a partition in one transaction.
+
+Each assignment has a lane: outcomes queue there and leave together. Idle lanes commit at once; under load a
+lane begins a transaction at most every `flow.publish_seconds`, so batches grow and the broker's work does not.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, UnknownError, UnsupportedVersionError
+from aiokafka.structs import OffsetAndMetadata
+
+from consumer.errors import StartRefused, StreamBroken
+from consumer.kafka.assignment import Assignment, State
+from consumer.kafka.completion_map import Coverage, MapUnreadable, decode, encode
+from consumer.kafka.connection import client_options
+from consumer.kafka.delivery import ActivationAbandoned, MustRejoin, Reached
+from consumer.kafka.positions import check_in_range, start_position
+from consumer.kafka.transactions import Transactions
+from consumer.messages import Terminal
+from consumer.ops.metrics import Metrics
+from consumer.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+ASK_SECONDS = 10.0
+BATCH_RECORDS = 500
+IDLE_COMMIT_SECONDS = 1.0
+"""After this long without outcomes, offsets that hold no records (markers) are committed as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A judged record on its way out."""
+
+    offset: int
+    terminal: Terminal | None
+    durable: asyncio.Future[None]
+
+
+class Lane:
+    """One assignment's transactions."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        transactions: Transactions,
+        committed: Coverage,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
+        self.assignment = assignment
+        self.transactions = transactions
+        self._publish_seconds = settings.flow.publish_seconds
+        self._metrics = metrics
+        self._waiting: list[Outcome] = []
+        self._filled = asyncio.Event()
+        self._committing = asyncio.Lock()
+        self.committed = committed
+        """What the broker has acknowledged."""
+
+    async def publish(self, offset: int, terminal: Terminal | None) -> None:
+        """Returns once a transaction with the outcome has been committed."""
+        outcome = Outcome(offset, terminal, asyncio.get_running_loop().create_future())
+        self._waiting.append(outcome)
+        self._filled.set()
+        await outcome.durable
+
+    async def run(self) -> None:
+        """Commits batches for as long as the assignment lives. Raises what `Transactions.commit` raises."""
+        clock = asyncio.get_running_loop().time
+        began = -self._publish_seconds
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._filled.wait(), IDLE_COMMIT_SECONDS)
+            await asyncio.sleep(max(0.0, began + self._publish_seconds - clock()))
+            began = clock()
+            await self.commit()
+
+    async def commit(self, *, clean: bool = False, suspect: tuple[int, int] | None = None) -> None:
+        """One transaction with all that waits; none when nothing has changed.
+
+        `clean` notes an owner that leaves in good order, `suspect` an offset that is about to run alone and how
+        often it has.
+        """
+        async with self._committing:
+            batch, self._waiting = self._waiting[:BATCH_RECORDS], self._waiting[BATCH_RECORDS:]
+            if not self._waiting:
+                self._filled.clear()
+            coverage = self._coverage(batch, clean, suspect)
+            if coverage == self.committed:
+                return
+            terminals = [outcome.terminal for outcome in batch if outcome.terminal is not None]
+            with self._metrics.transaction_seconds.time():
+                await self.transactions.commit(terminals, coverage.low, encode(coverage))
+            self._metrics.transactions.inc()
+            self.committed = coverage
+            for outcome in batch:
+                self.assignment.finish(outcome.offset)
+                if not outcome.durable.done():
+                    outcome.durable.set_result(None)
+
+    def _coverage(self, batch: Iterable[Outcome], clean: bool, suspect: tuple[int, int] | None) -> Coverage:
+        low, finished = self.assignment.ledger.after([outcome.offset for outcome in batch])
+        before = self.committed
+        keeps_starts = low == before.low or self.assignment.isolated
+        starts = 0 if clean or not keeps_starts else before.starts
+        if suspect is None and before.suspect is not None and before.suspect >= low and before.suspect not in finished:
+            suspect = (before.suspect, before.suspect_tries)
+        return Coverage(low, finished, starts, *(suspect or (None, 0)))
+
+
+class ExactlyOnce:
+    """`Delivery` in transactions."""
+
+    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer, metrics: Metrics, reached: Reached) -> None:
+        self._settings = settings
+        self._consumer = consumer
+        self._metrics = metrics
+        self._reached = reached
+        self._admin = AIOKafkaAdminClient(**client_options(settings.kafka))
+        self._lanes: dict[Assignment, Lane] = {}
+        self._running: dict[Assignment, asyncio.Task[None]] = {}
+        self._floors: dict[TopicPartition, int] = {}
+        """Low offsets that this process knows to be committed."""
+        self._tasks: asyncio.TaskGroup
+        self._lost: Callable[[Assignment], None]
+
+    async def start(self, tasks: asyncio.TaskGroup, lost: Callable[[Assignment], None]) -> None:
+        """Connects, and proves on an unused id that the broker can do transactions."""
+        self._tasks, self._lost = tasks, lost
+        await self._admin.start()
+        trial = Transactions(self._settings.kafka, TopicPartition("start-check", 0), self._reached)
+        try:
+            await trial.start()
+        except (UnknownError, UnsupportedVersionError) as error:
+            raise StartRefused(
+                f"the broker at {self._settings.kafka.bootstrap} cannot do transactions ({error!r}): exactly_once is "
+                'not possible on it. Set delivery = "at_least_once", or use Apache Kafka'
+            ) from error
+        finally:
+            await trial.stop()
+
+    async def activate(self, assignment: Assignment) -> Coverage:
+        """Fences earlier owners, then reads what they committed, then counts this start."""
+        tp = TopicPartition(assignment.partition.topic, assignment.partition.number)
+        transactions = Transactions(self._settings.kafka, tp, self._reached)
+        try:
+            await transactions.start()
+            await self._reached("activating")
+            coverage = await self._committed(tp, transactions)
+            _check_wanted(assignment)
+            restarted = coverage.restarted()
+            await transactions.commit([], restarted.low, encode(restarted))
+            await self._reached("activated")
+            _check_wanted(assignment)
+        except BaseException:
+            await transactions.stop()
+            raise
+        lane = Lane(assignment, transactions, restarted, self._settings, self._metrics)
+        self._floors[tp] = max(coverage.low, self._floors.get(tp, 0))
+        self._lanes[assignment] = lane
+        self._running[assignment] = self._tasks.create_task(self._run(lane))
+        return coverage
+
+    async def _committed(self, tp: TopicPartition, transactions: Transactions) -> Coverage:
+        async with asyncio.timeout(ASK_SECONDS):
+            coordinator = await self._admin.find_coordinator(self._settings.kafka.group)
+            await transactions.barrier()
+            # asked of the very coordinator that acknowledged the barrier; a missing answer means: ask again
+            answer = await self._admin.list_consumer_group_offsets(
+                self._settings.kafka.group, group_coordinator_id=coordinator, partitions=[tp]
+            )
+        found: OffsetAndMetadata | None = answer.get(tp)
+        if found is None:
+            raise TimeoutError(f"the coordinator gave no answer for {tp}")
+        if found.offset < self._floors.get(tp, -1):
+            raise TimeoutError(f"the coordinator answered {found.offset} for {tp}, which is older than acknowledged")
+        if found.offset == -1:
+            return Coverage(await start_position(self._consumer, tp, self._settings.kafka.start))
+        await check_in_range(self._consumer, tp, found.offset)
+        try:
+            return decode(found.offset, found.metadata)
+        except MapUnreadable as error:
+            raise StreamBroken(
+                f"{tp.topic}[{tp.partition}]: {error}. Upgrade to the version that wrote it, or see RUNBOOK"
+            ) from error
+
+    async def _run(self, lane: Lane) -> None:
+        """A lane's loop, and the decision what its end means."""
+        try:
+            await lane.run()
+        except (KafkaError, TimeoutError, OSError) as error:
+            # The outcome is unknown: only a new producer and the committed state can tell. Items are judged again.
+            log.warning("transaction_lost", partition=lane.assignment.partition.number, error=repr(error))
+            self._metrics.transactions_lost.inc()
+            self._lost(lane.assignment)
+
+    async def publish(self, assignment: Assignment, offset: int, terminal: Terminal | None) -> None:
+        """Returns once the outcome is committed together with the offset."""
+        await self._lanes[assignment].publish(offset, terminal)
+
+    async def suspect(self, assignment: Assignment, offset: int) -> int:
+        """Commits that `offset` runs alone from now on; returns how many such runs it has not survived."""
+        lane = self._lanes[assignment]
+        before = lane.committed
+        tries = before.suspect_tries if before.suspect == offset else 0
+        await lane.commit(suspect=(offset, tries + 1))
+        return tries
+
+    async def settle(self, assignments: Iterable[Assignment]) -> None:
+        """Commits what is finished with `starts` at 0; a lane that cannot is left to the next owner."""
+        await asyncio.gather(*(self._settle(lane) for a in assignments if (lane := self._lanes.get(a)) is not None))
+
+    async def _settle(self, lane: Lane) -> None:
+        try:
+            await self._reached("draining")
+            await lane.commit(clean=not lane.assignment.ledger.in_flight)
+            tp = TopicPartition(lane.assignment.partition.topic, lane.assignment.partition.number)
+            self._floors[tp] = lane.committed.low
+        except (MustRejoin, KafkaError, TimeoutError) as error:
+            log.warning("settle_failed", partition=lane.assignment.partition.number, error=repr(error))
+
+    async def release(self, assignment: Assignment) -> None:
+        """Ends the lane and its producer."""
+        running = self._running.pop(assignment, None)
+        if running is not None:
+            running.cancel()
+        lane = self._lanes.pop(assignment, None)
+        if lane is not None:
+            await lane.transactions.stop()
+
+    async def stop(self) -> None:
+        """Ends all lanes."""
+        await asyncio.gather(*(self.release(assignment) for assignment in list(self._lanes)))
+        await self._admin.close()
+
+
+def _check_wanted(assignment: Assignment) -> None:
+    if assignment.state is not State.ACTIVATING:
+        raise ActivationAbandoned(f"{assignment.partition} was taken away while it was activated")

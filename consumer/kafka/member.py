@@ -1,0 +1,248 @@
+"""One membership of the consumer group: polls, keeps the ledgers, runs one task a record, pauses and resumes.
+
+getmany → assignment.take → order per key → work.process → delivery.publish
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from consumer.errors import StreamBroken
+from consumer.kafka.assignment import Assignment, State
+from consumer.kafka.at_least_once import AtLeastOnce
+from consumer.kafka.connection import client_options
+from consumer.kafka.delivery import Delivery, Reached
+from consumer.kafka.exactly_once import ExactlyOnce
+from consumer.kafka.rebalance import Rebalance
+from consumer.messages import RawRecord, Terminal
+from consumer.ops.metrics import Metrics
+from consumer.settings import MIB, Settings
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.1
+RETRY_SECONDS = 0.5
+STOP_SECONDS = 3.0
+JOIN_ROOM_SECONDS = 5.0
+EVERYDAY_PAUSES = frozenset({"records", "bytes"})
+"""Reasons that come and go many times a second under load."""
+
+
+class Work(Protocol):
+    """What is done with a record between reading it and publishing its outcome."""
+
+    def open(self, record: RawRecord) -> None:
+        """Counts the record against the bounds."""
+
+    async def process(self, record: RawRecord) -> Terminal | None:
+        """The record's terminal record, or None for a withdrawal. Never raises but for cancellation."""
+
+    def crashed(self, record: RawRecord, crashes: int) -> Terminal:
+        """The dead letter of a record that has ended `crashes` processes while it ran alone."""
+        ...
+
+    def close(self, record: RawRecord) -> None:
+        """Gives back what `open` and `process` counted."""
+
+    def pauses(self, records_in_flight: int) -> frozenset[str]:
+        """Why nothing more may be read now."""
+        ...
+
+    def room(self, records_in_flight: int) -> int:
+        """Records that may be read at once; at least 1."""
+        ...
+
+
+class Member:
+    """`run` once; afterwards a new member is needed."""
+
+    def __init__(self, settings: Settings, work: Work, metrics: Metrics, reached: Reached) -> None:
+        self._settings = settings
+        self._work = work
+        self._metrics = metrics
+        self._consumer = _consumer(settings)
+        self._delivery: Delivery = (
+            ExactlyOnce(settings, self._consumer, metrics, reached)
+            if settings.delivery == "exactly_once"
+            else AtLeastOnce(settings, self._consumer, metrics)
+        )
+        self._freed = asyncio.Event()
+        """Something in flight has finished, so a pause may be over."""
+        self._pauses: frozenset[str] = frozenset()
+        self._rebalance: Rebalance | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the group has answered and every assigned partition can be read."""
+        rebalance = self._rebalance
+        if rebalance is None or not rebalance.assigned_once:
+            return False
+        return all(assignment.state is State.ACTIVE for assignment in rebalance.owned.values())
+
+    async def run(self, stopping: asyncio.Event) -> int:
+        """Joins and works until `stopping` is set, then drains; returns how many records stay unfinished.
+
+        Raises StartRefused; MustRejoin or StreamBroken, alone or in an ExceptionGroup.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                rebalance = await self._join(tasks)
+                await self._poll(rebalance, tasks, stopping)
+                owned = list(rebalance.owned.values())
+                unfinished = await rebalance.drain(owned, self._settings.flow.drain_seconds)
+                rebalance.end_all()
+                await self._delivery.stop()
+        finally:
+            await _bounded(self._consumer.stop(), "leave_group")
+            await _bounded(self._delivery.stop(), "delivery")
+        return unfinished
+
+    async def _join(self, tasks: asyncio.TaskGroup) -> Rebalance:
+        rebalance = Rebalance(self._settings, self._consumer, self._delivery, tasks, self._metrics)
+        try:
+            await self._delivery.start(tasks, rebalance.restart)
+            await self._consumer.start()
+        except KafkaError as error:
+            raise StreamBroken(
+                f"cannot connect to Kafka at {self._settings.kafka.bootstrap}: {error!r}; `advet doctor` tells more"
+            ) from error
+        self._consumer.subscribe([self._settings.topics.submissions], listener=rebalance)
+        self._rebalance = rebalance
+        return rebalance
+
+    async def _poll(self, rebalance: Rebalance, tasks: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            self._freed.clear()
+            in_flight = rebalance.in_flight
+            self._pause_and_resume(rebalance, in_flight)
+            if self._pauses:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), POLL_SECONDS)
+            for tp, records in (await self._read(in_flight)).items():
+                assignment = rebalance.owned.get(tp)
+                if assignment is not None and assignment.state is State.ACTIVE:
+                    self._take_all(assignment, tp, records, tasks)
+            await self._pass_markers(rebalance)
+
+    async def _read(self, in_flight: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+        try:
+            batches: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
+                # polled while paused as well: it counts as being alive for max.poll.interval
+                timeout_ms=0 if self._pauses else int(POLL_SECONDS * 1000),
+                max_records=self._work.room(in_flight),
+            )
+        except NoOffsetForPartitionError:
+            # expected until the activation of a partition without commits has found its position
+            await asyncio.sleep(POLL_SECONDS)
+        except OffsetOutOfRangeError as error:
+            raise StreamBroken(
+                f"the position no longer exists: {error}; retention has deleted unread records"
+            ) from error
+        except KafkaError as error:
+            if not error.retriable:
+                raise StreamBroken(f"Kafka refuses to be read: {error!r}; `advet doctor` tells more") from error
+            log.warning("poll_retry", error=repr(error))
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return batches
+        return {}
+
+    def _pause_and_resume(self, rebalance: Rebalance, in_flight: int) -> None:
+        pauses = self._work.pauses(in_flight)
+        if pauses != self._pauses:
+            shown = log.debug if pauses | self._pauses <= EVERYDAY_PAUSES else log.info
+            shown("paused" if pauses else "resumed", reasons=sorted(pauses), in_flight=in_flight)
+            self._pauses = pauses
+        for tp, assignment in rebalance.owned.items():
+            if assignment.state is not State.ACTIVE:
+                continue
+            stop = bool(pauses) or not assignment.has_room(assignment.ledger.position)
+            if stop and not assignment.paused:
+                self._consumer.pause(tp)
+            elif assignment.paused and not stop:
+                self._consumer.resume(tp)
+            assignment.paused = stop
+        paused = sum(assignment.paused for assignment in rebalance.owned.values())
+        self._metrics.show_flow(in_flight, paused, pauses)
+
+    def _take_all(
+        self, assignment: Assignment, tp: TopicPartition, records: list[ConsumerRecord], tasks: asyncio.TaskGroup
+    ) -> None:
+        for read in records:
+            if not assignment.has_room(read.offset):
+                self._consumer.seek(tp, read.offset)
+                return
+            record = RawRecord(
+                assignment.partition, read.offset, read.timestamp, read.key, read.value, tuple(read.headers)
+            )
+            if not assignment.take(record):
+                continue
+            self._work.open(record)
+            self._metrics.records.inc()
+            if assignment.keys.admit(assignment.key_of(record), record):
+                item = tasks.create_task(self._run_in_order(assignment, record))
+                assignment.items.add(item)
+                item.add_done_callback(assignment.items.discard)
+
+    async def _run_in_order(self, assignment: Assignment, record: RawRecord) -> None:
+        """Runs a record, then those of its key that came meanwhile."""
+        key = assignment.key_of(record)
+        current: RawRecord | None = record
+        try:
+            while current is not None:
+                try:
+                    await self._run(assignment, current)
+                finally:
+                    self._work.close(current)
+                    self._freed.set()
+                current = assignment.keys.release(key)
+        finally:
+            for waiting in assignment.keys.abandon(key):
+                self._work.close(waiting)
+
+    async def _run(self, assignment: Assignment, record: RawRecord) -> None:
+        if assignment.isolated:
+            crashes = await self._delivery.suspect(assignment, record.offset)
+            if crashes >= self._settings.flow.crashes_alone:
+                await self._delivery.publish(assignment, record.offset, self._work.crashed(record, crashes))
+                return
+        terminal = await self._work.process(record)
+        await self._delivery.publish(assignment, record.offset, terminal)
+
+    async def _pass_markers(self, rebalance: Rebalance) -> None:
+        """Transaction markers hold offsets too: without this an idle partition would show a lag for ever."""
+        for tp, assignment in list(rebalance.owned.items()):
+            if assignment.state is State.ACTIVE and not assignment.ledger.in_flight:
+                assignment.ledger.reach(await self._consumer.position(tp))
+
+
+def _consumer(settings: Settings) -> AIOKafkaConsumer:
+    kafka = settings.kafka
+    # a JoinGroup is answered when all members have rejoined: it may take the whole rebalance timeout
+    request_seconds = max(kafka.request_timeout_seconds, kafka.rebalance_timeout_seconds + JOIN_ROOM_SECONDS)
+    return AIOKafkaConsumer(
+        **client_options(kafka) | {"request_timeout_ms": int(request_seconds * 1000)},
+        group_id=kafka.group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        session_timeout_ms=int(kafka.session_timeout_seconds * 1000),
+        rebalance_timeout_ms=int(kafka.rebalance_timeout_seconds * 1000),
+        heartbeat_interval_ms=int(min(3, kafka.session_timeout_seconds / 6) * 1000),
+        max_poll_interval_ms=int(max(300, kafka.session_timeout_seconds * 2) * 1000),
+        max_partition_fetch_bytes=max(MIB, kafka.max_record_bytes),
+    )
+
+
+async def _bounded(stopping: Awaitable[None], what: str) -> None:
+    """aiokafka waits without a limit for a broker that is gone; the broker forgets us by itself."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await stopping
+    except TimeoutError:
+        log.warning("stop_timeout", what=what, seconds=STOP_SECONDS)

@@ -1,0 +1,108 @@
+"""One transactional producer, with a limit on every wait and its failures told apart.
+
+aiokafka waits without limits and retries silently, commits after a failed send, and shows fencing in four
+different ways; this is the boundary where that ends. After any failure the producer is thrown away.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    ProducerFenced,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from consumer.kafka.connection import client_options
+from consumer.kafka.delivery import MustRejoin, Reached
+from consumer.messages import Terminal
+from consumer.settings import KafkaSettings
+
+TRANSACTION_SECONDS = 15.0
+"""The broker ends a transaction after this time; one lives only for a publish."""
+PUBLISH_SECONDS = 12.0
+"""Our own limit for a whole transaction, below the broker's."""
+STOP_SECONDS = 2.0
+_FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, AssertionError)
+
+
+class Transactions:
+    """Transactions of one input partition, under `<app>.<group>.<topic>.<partition>`."""
+
+    def __init__(self, settings: KafkaSettings, tp: TopicPartition, reached: Reached) -> None:
+        self._settings = settings
+        self._tp = tp
+        self._reached = reached
+        self._producer = AIOKafkaProducer(
+            **client_options(settings),
+            transactional_id=transactional_id(settings.group, tp),
+            transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
+            acks="all",
+            max_request_size=settings.largest_output_bytes,
+        )
+
+    async def start(self) -> None:
+        """Connects and ends the transaction of any earlier owner. Raises KafkaError or TimeoutError."""
+        async with asyncio.timeout(TRANSACTION_SECONDS):
+            await self._producer.start()
+
+    async def barrier(self) -> None:
+        """After it, the group's coordinator answers with every commit that was acknowledged before.
+
+        A new coordinator serves old offsets for a while; an acknowledged write proves that it has caught up, and
+        the abort leaves no trace.
+        """
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            try:
+                await self._producer.begin_transaction()
+                await self._producer.send_offsets_to_transaction(
+                    {self._tp: OffsetAndMetadata(0, "barrier")}, self._settings.group
+                )
+                await self._producer.abort_transaction()
+            except _FENCED as error:
+                raise MustRejoin(f"{self._tp}: another owner is activating it") from error
+
+    async def commit(self, terminals: Sequence[Terminal], low: int, metadata: str) -> None:
+        """All records and the offset, or none of them.
+
+        Raises MustRejoin when another owner has taken over; KafkaError or TimeoutError when the outcome is unknown.
+        """
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._producer.begin_transaction()
+                await self._reached("begun")
+                await self._send(terminals)
+                await self._reached("sent")
+                await self._producer.send_offsets_to_transaction(
+                    {self._tp: OffsetAndMetadata(low, metadata)}, self._settings.group
+                )
+                await self._reached("offsets_sent")
+                ending = asyncio.ensure_future(self._producer.commit_transaction())
+                await self._reached("ending")
+                await ending
+                await self._reached("committed")
+        except _FENCED as error:
+            raise MustRejoin(f"{self._tp}: fenced: another owner publishes for it") from error
+
+    async def _send(self, terminals: Sequence[Terminal]) -> None:
+        sent = [await self._producer.send(t.topic, t.value, t.key, headers=list(t.headers)) for t in terminals]
+        # Every one is awaited: aiokafka would commit although a send has failed.
+        for outcome in await asyncio.gather(*sent, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def stop(self) -> None:
+        """Gives up whatever is under way; the next owner's start ends it at the broker."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._producer.stop()
+        except (TimeoutError, KafkaError, *_FENCED):
+            return
+
+
+def transactional_id(group: str, tp: TopicPartition) -> str:
+    """One id per input partition, whoever owns it: a new owner fences the old one."""
+    return f"advet.{group}.{tp.topic}.{tp.partition}"
