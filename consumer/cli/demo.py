@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from consumer.cli.program import command_line
 from consumer.cli.render import Row, dead_letter_table, verdict_table
 from consumer.demo.ads import PICTURES, ads, expectations
 from consumer.demo.check import Check
@@ -89,12 +90,15 @@ def _progress() -> Iterator[Report]:
 
 
 def _introduce(screen: Console, broker: str) -> None:
-    kind = "the embedded broker" if broker == "embedded" else "Apache Kafka"
+    kind, delivery, promise = {
+        "embedded": ("the embedded broker", "at_least_once", "after a crash an ad may be judged twice; none is lost"),
+        "kafka": ("Apache Kafka", "exactly_once", "one verdict or dead letter for every ad, whatever is killed"),
+    }[broker]
     lines = Text.assemble(
         ("Ads against Chinese advertising law, end to end on this machine.\n", "bold"),
         f"Broker: {kind}; store: SeaweedFS (S3); judge: the rules, on the text and on OCR of every picture.\n",
-        ("delivery = at_least_once", "bold"),
-        ": after a crash an ad may be judged twice, with the same verdict_id; none is lost.\n",
+        (f"delivery = {delivery}", "bold"),
+        f": {promise}.\n",
         ("policy.unchecked = approve", "bold"),
         ": set for this demo, so that clean drug, device and health food ads show as clean. By default they go to "
         "review, because words alone do not settle them.",
@@ -142,9 +146,9 @@ def _invite(screen: Console, demo: Demo) -> None:
     lines = (
         "Everything keeps running. In another terminal:",
         "",
-        f"  advet tail --config {demo.config} --from-beginning --follow",
-        f"  advet submit {picture} --category finance --config {demo.config}",
-        f"  advet judge --image {picture} --category finance",
+        f"  {command_line('tail', '--config', str(demo.config), '--from-beginning', '--follow')}",
+        f"  {command_line('submit', str(picture), '--category', 'finance', '--config', str(demo.config))}",
+        f"  {command_line('judge', '--image', str(picture), '--category', 'finance')}",
         f"  curl http://127.0.0.1:{demo.http_port}/metrics",
         "",
         f"Kafka {demo.settings.kafka.bootstrap} · S3 {demo.settings.storage.endpoint} · log "

@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from pydantic import SecretStr
 
+from consumer.errors import StartRefused
 from consumer.kafka.admin import admin_client
 from consumer.kafka.topics import DEFAULT_PARTITIONS, apply, make_plan
 from consumer.local.apache_kafka import KafkaCluster
@@ -23,6 +24,8 @@ from consumer.settings import FlowSettings, KafkaSettings, Settings, StorageSett
 BUCKET = "ad-creatives"
 BROKER_BUCKET = "advet-broker"
 STOP_SECONDS = 10.0
+CONFIG_MARK = "# Written by `advet local`"
+"""First words of the settings file: what does not begin like this is a person's own."""
 # The embedded broker gives the first member its partitions after half a session timeout, and the next member after a
 # leave only when nearly two have passed: 55 s with the default of 30 s.
 EMBEDDED_SESSION = {"session_timeout_seconds": 6.0}
@@ -56,6 +59,7 @@ class LocalStack:
         """Settings with which any advet command uses this stack."""
         embedded = self._plan.broker == "embedded" and self._plan.kafka is None
         return Settings(
+            delivery="at_least_once" if embedded else "exactly_once",
             kafka=KafkaSettings(bootstrap=self.bootstrap, **(EMBEDDED_SESSION if embedded else {})),
             flow=FlowSettings(**(EMBEDDED_DRAIN if embedded else {})),
             storage=StorageSettings(
@@ -71,6 +75,8 @@ class LocalStack:
             folder = self._plan.data
             if folder is None:
                 folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="advet-local-")))
+            else:
+                _make_folder(folder)
             await self._start(folder.resolve(), undo)
             async with admin_client(self.settings.kafka) as admin:
                 await apply(admin, await make_plan(admin, self.settings, self._plan.partitions))
@@ -99,6 +105,7 @@ class LocalStack:
         buckets = (BUCKET, BROKER_BUCKET) if durable else (BUCKET,)
         self.store = store = await ObjectStore.start(folder, buckets=buckets)
         self._children.append(store.child)
+        undo.callback(store.remove_sockets)
         undo.push_async_callback(self._end, store.child)
         return store
 
@@ -144,7 +151,7 @@ class LocalStack:
         """Writes the settings of this stack as TOML for `advet run --config`; readable by this user only."""
         settings = self.settings
         text = (
-            "# Written by `advet local`; of no use once it has ended.\n"
+            f"{CONFIG_MARK}; of no use once it has ended.\n"
             f"delivery = {_toml(settings.delivery)}\n\n"
             f"[kafka]\nbootstrap = {_toml(settings.kafka.bootstrap)}\n"
             f"session_timeout_seconds = {settings.kafka.session_timeout_seconds:g}\n\n"
@@ -152,11 +159,21 @@ class LocalStack:
             f"[storage]\nendpoint = {_toml(self.store.endpoint)}\naccess_key = {_toml(self.store.keys.access)}\n"
             f"secret_key = {_toml(self.store.keys.secret)}\nbuckets = {json.dumps(settings.storage.buckets)}\n"
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(partial).replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(partial).replace(path)
+        except OSError as error:
+            raise StartRefused(f"cannot write {path} ({error.strerror}): choose another file with --config") from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartRefused(f"cannot make the folder {folder} ({error.strerror}): choose another with --data") from error
 
 
 def _toml(value: str) -> str:
