@@ -11,22 +11,25 @@ from typing import Any
 import rich_click as click
 from rich.console import Console
 
-from consumer.cli.options import settings_options
+from consumer.cli.options import category_option, settings_options, utf8_only
 from consumer.errors import PermanentError
 from consumer.messages import Incoming, Partition, RawRecord
 from consumer.settings import Loaded, Settings
-from schemas import AdSubmission, AdVerdict, Category
+from schemas import AdSubmission, AdVerdict
 from schemas.codec import SubmissionMalformed, encode, parse_submission
 
 NOWHERE = Partition("local", 0)
 
 
 @click.command("judge")
-@click.option("--image", "images", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--title", help="Headline.")
-@click.option("--body", help="Running text.")
-@click.option("--category", type=click.Choice([c.value for c in Category]), help="What the ad sells.")
-@click.option("--approval-number", help="The ad's approval number, as registered.")
+@click.option(
+    "--image", "images", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A picture of the ad; may be given more than once.",
+)  # fmt: skip
+@click.option("--title", callback=utf8_only, help="Headline.")
+@click.option("--body", callback=utf8_only, help="Running text.")
+@category_option
+@click.option("--approval-number", callback=utf8_only, help="The ad's approval number, as registered.")
 @click.option(
     "--submission",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -38,12 +41,18 @@ def judge_command(loaded: Loaded, images: tuple[Path, ...], submission: Path | N
     """Judge one ad from local files, without Kafka or S3."""
     from consumer.ops.logs import configure
 
-    configure(loaded.settings.logs)
+    logs = loaded.settings.logs
+    told = loaded.origins["logs.level"] != "default"
+    configure(logs if told else logs.model_copy(update={"level": "warning"}))
+    if submission and (images or any(ad.values())):
+        raise click.UsageError("--submission is a whole event: leave out --image, --title and the like")
     event, files = _from_file(submission) if submission else _from_flags(images, **ad)
     try:
         verdict = asyncio.run(_judge(loaded.settings, event, files))
     except PermanentError as error:
-        raise click.ClickException(f"{error.reason} at {error.stage}: {error.message}") from error
+        named = ", ".join(f"{name} is {path}" for name, path in files.items() if f" {name} " in error.message)
+        which = f" ({named})" if named else ""
+        raise click.ClickException(f"{error.reason} at {error.stage}: {error.message}{which}") from error
     if as_json:
         click.echo(encode(verdict))
         return
@@ -69,7 +78,7 @@ def _from_flags(
 ) -> tuple[AdSubmission, dict[str, Path]]:
     if category is None:
         raise click.UsageError("--category is needed: the law depends on what the ad sells")
-    if not (images or title or body):
+    if not (images or (title or "").strip() or (body or "").strip()):
         raise click.UsageError("nothing to judge: give --image, --title or --body, or --submission")
     files = {f"image-{number}": path for number, path in enumerate(images, start=1)}
     event = AdSubmission.model_validate(
@@ -80,7 +89,7 @@ def _from_flags(
             "category": category,
             "text": {"title": title, "body": body},
             "creatives": [
-                {"asset_id": name, "kind": "image", "bucket": "local", "key": path.name} for name, path in files.items()
+                {"asset_id": name, "kind": "image", "bucket": "local", "key": name} for name, path in files.items()
             ],
             "approval_number": approval_number,
             "submitted_at": datetime.now(UTC),

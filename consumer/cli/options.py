@@ -8,6 +8,24 @@ from typing import Any
 import rich_click as click
 
 from consumer.settings import Setting, leaves, load
+from schemas import Category
+
+
+def utf8_only(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Callback of an option with words of an ad: a shell hands over any bytes, an event takes only UTF-8."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("these bytes are not UTF-8: set the terminal to UTF-8", ctx, param) from error
+    return value
+
+
+category_option = click.option(
+    "--category",
+    type=click.Choice([category.value for category in Category]),
+    metavar="CATEGORY",
+    help=f"What the ad sells: {', '.join(category.value for category in Category)}.",
+)
 
 
 def settings_options(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -28,10 +46,10 @@ def settings_options(*groups: str) -> Callable[[Callable[..., Any]], Callable[..
                 setting.flag,
                 _parameter(setting),
                 metavar="VALUE",
-                help=setting.field.description,
-                show_default=_default(setting),
+                help=f"{setting.field.description}{_default(setting)}",
                 panel=setting.name.split(".")[0].capitalize() if "." in setting.name else "Options",
             )(run)
+        click.option_panel("Options")(run)  # the command's own options come before the long list of settings
         return click.option(
             "--config",
             type=click.Path(dir_okay=False, path_type=Path),
@@ -45,8 +63,8 @@ def _parameter(setting: Setting) -> str:
     return "setting_" + setting.name.replace(".", "__")
 
 
-def _default(setting: Setting) -> str | bool:
+def _default(setting: Setting) -> str:
     default = setting.field.default
     if default is None:
-        return False
-    return ",".join(default) if isinstance(default, tuple) else str(default)
+        return ""
+    return f" [default: {','.join(default) if isinstance(default, tuple) else default}]"

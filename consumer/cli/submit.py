@@ -7,18 +7,18 @@ from pathlib import Path
 
 import rich_click as click
 
-from consumer.cli.options import settings_options
+from consumer.cli.options import category_option, settings_options, utf8_only
 from consumer.settings import Loaded, Settings
 from schemas import Category, Media
 
 
 @click.command("submit")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--category", type=click.Choice([c.value for c in Category]), help="What the ad sells.")
-@click.option("--title", help="Headline.")
-@click.option("--body", help="Running text.")
-@click.option("--approval-number", help="The ad's approval number, as registered.")
-@click.option("--advertiser-id", default="advet-submit", show_default=True, help="Who advertises.")
+@category_option
+@click.option("--title", callback=utf8_only, help="Headline.")
+@click.option("--body", callback=utf8_only, help="Running text.")
+@click.option("--approval-number", callback=utf8_only, help="The ad's approval number, as registered.")
+@click.option("--advertiser-id", callback=utf8_only, default="advet-submit", show_default=True, help="Who advertises.")
 @click.option(
     "--media", type=click.Choice([m.value for m in Media]), default=Media.INTERNET.value, show_default=True,
     help="Where the ad will run.",
@@ -39,8 +39,8 @@ def submit_command(
 ) -> None:
     """Upload pictures and submit an ad: `advet submit ad.png --category food`."""
     if event is not None:
-        if files or category:
-            raise click.UsageError("--event sends a whole event: leave out files and --category")
+        if files or category or copy["title"] or copy["body"] or copy["approval_number"]:
+            raise click.UsageError("--event sends a whole event: leave out files, --category, --title and the like")
         value = sys.stdin.buffer.read() if str(event) == "-" else event.read_bytes()
         sent = asyncio.run(_send_event(loaded.settings, value))
     else:
@@ -65,11 +65,11 @@ async def _send_files(
 
     if category is None:
         raise click.UsageError("--category is needed: the law depends on what the ad sells")
-    if not (files or copy["title"] or copy["body"]):
+    if not (files or (copy["title"] or "").strip() or (copy["body"] or "").strip()):
         raise click.UsageError("nothing to submit: give files, --title, --body, or --event")
     outgoing = build_submission(
         new_submission_id(),
-        [(path.name, path.read_bytes()) for path in files],
+        [(_printable(path.name), path.read_bytes()) for path in files],
         AdCopy(
             Category(category),
             title=copy["title"],
@@ -86,3 +86,8 @@ async def _send_files(
         "topic": settings.topics.submissions,
         "creatives": [f"s3://{upload.bucket}/{upload.key}" for upload in outgoing.uploads],
     }
+
+
+def _printable(name: str) -> str:
+    """A file name as UTF-8 can carry it: Linux allows any bytes in one."""
+    return name.encode(errors="replace").decode()
