@@ -8,6 +8,8 @@ from typing import Literal
 
 import rich_click as click
 
+from consumer.cli.program import command_line
+from consumer.local.config_file import check_free
 from consumer.local.process import ChildFailed
 from consumer.local.stack import BUCKET, LocalStack, StackPlan
 
@@ -71,6 +73,7 @@ async def _signalled() -> None:
 
 
 async def _run(plan: StackPlan, config: Path) -> None:
+    check_free(config)
     click.echo("starting broker and object store …", err=True)
     async with LocalStack(plan) as stack:
         stack.write_config(config)
@@ -84,6 +87,6 @@ async def _run(plan: StackPlan, config: Path) -> None:
             "config": str(config),
         }
         click.echo(json.dumps(facts))
-        click.echo(f"ready; next: advet run --config {config}; Ctrl-C ends it", err=True)
+        click.echo(f"ready; next: {command_line('run', '--config', str(config))}; Ctrl-C ends it", err=True)
         failure: ChildFailed = await stack.first_death()
         raise failure

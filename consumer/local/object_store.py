@@ -50,10 +50,11 @@ def store_binary() -> Path:
 class ObjectStore:
     """One `weed mini` process with one user and, once ready, the wanted buckets."""
 
-    def __init__(self, port: int, keys: Keys, child: Child) -> None:
+    def __init__(self, port: int, keys: Keys, child: Child, ports: tuple[int, ...]) -> None:
         self.endpoint = f"http://{LOOPBACK}:{port}"
         self.keys = keys
         self.child = child
+        self._ports = ports
 
     @classmethod
     async def start(cls, folder: Path, *, buckets: tuple[str, ...] = (), keys: Keys | None = None) -> Self:
@@ -79,7 +80,7 @@ class ObjectStore:
             folder=folder,
             environment={"GOMEMLIMIT": MEMORY, "GOMAXPROCS": "2"},
         )  # fmt: skip
-        store = cls(port, keys, Child.spawn(program))
+        store = cls(port, keys, Child.spawn(program), (port, admin + _GRPC_OFFSET, *others))
 
         async def ready() -> bool:
             return accepts_connections(port) and await asyncio.to_thread(_holds, filer, buckets)
@@ -88,12 +89,20 @@ class ObjectStore:
             await store.child.wait_ready(ready, READY_SECONDS)
         except BaseException:
             store.child.kill()
+            store.remove_sockets()
             raise
         return store
 
     async def stop(self) -> None:
         """Idempotent; the data stays in the folder."""
         await self.child.stop(STOP_SECONDS)
+        self.remove_sockets()
+
+    def remove_sockets(self) -> None:
+        """Call when it has ended: it leaves a socket for each of its ports, in /tmp whatever TMPDIR says."""
+        for port in self._ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
+                left.unlink(missing_ok=True)
 
 
 def _identities(keys: Keys) -> dict[str, object]:
