@@ -1,6 +1,7 @@
 """The command tree. Commands import their machinery when they run, so that `advet --help` stays quick."""
 
 import importlib
+import logging
 from importlib.metadata import version
 
 import rich_click as click
@@ -40,3 +41,5 @@ class LazyCommands(click.RichGroup):
 @click.version_option(version("advet"), prog_name="advet")
 def advet() -> None:
     """The stream that vets ads: from Kafka and S3 to a verdict with the law quoted."""
+    # A command that fails says why itself; `run` and `tail --follow`, which outlive a broker, configure logging.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -13,7 +13,8 @@ from rich.text import Text
 from consumer.cli.options import settings_options
 from consumer.cli.render import render_dead_letter, render_verdict
 from consumer.kafka.reader import OutcomeReader, Output
-from consumer.settings import Loaded
+from consumer.ops.logs import configure
+from consumer.settings import Loaded, LogSettings
 from schemas import AdVerdict, DeadLetter
 
 
@@ -24,6 +25,9 @@ from schemas import AdVerdict, DeadLetter
 @settings_options("kafka", "topics")
 def tail_command(loaded: Loaded, as_json: bool, follow: bool, from_beginning: bool) -> None:
     """Show verdicts and dead letters."""
+
+    if follow:  # then a broker that goes away is worth a line
+        configure(LogSettings())
 
     async def show() -> None:
         console = Console()
