@@ -28,7 +28,9 @@ def show(loaded: Loaded, origin: bool, as_json: bool) -> None:
         values = {s.name: {"value": v, "origin": loaded.origins[s.name]} if origin else v for s, v in rows}
         click.echo(json.dumps(values, ensure_ascii=False, default=str))
         return
-    table = Table("setting", "value", *(["origin"] if origin else []), box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("setting", "value", *(["origin"] if origin else [])):
+        table.add_column(column, overflow="fold")
     for setting, value in rows:
         table.add_row(
             setting.name,

@@ -120,7 +120,7 @@ def dead_letter_table(rows: Iterable[Row]) -> Table:
     table = _table("Dead letters")
     table.add_column("", width=1)
     table.add_column("submission", overflow="fold", ratio=3, min_width=12)
-    table.add_column("reason", overflow="fold", ratio=3, min_width=12, style="bold magenta")
+    table.add_column("reason", no_wrap=True, style="bold magenta")
     table.add_column("what happened", overflow="fold", ratio=6, min_width=16)
     for row in rows:
         if isinstance(row.outcome, DeadLetter):
@@ -170,7 +170,7 @@ def _summary(verdict: AdVerdict, note: str) -> Text:
 def _laws(verdict: AdVerdict) -> Text:
     findings: tuple[Violation | MissingStatement, ...] = (*verdict.violations, *verdict.missing_statements)
     citations = dict.fromkeys(basis.citation for finding in findings for basis in finding.legal_basis)
-    return Text("\n".join(_plain(short_law(citation)) for citation in citations))
+    return Text("\n".join(_breakable(_plain(short_law(citation))) for citation in citations))
 
 
 def short_law(citation: str) -> str:
@@ -178,6 +178,11 @@ def short_law(citation: str) -> str:
     for long, short in SHORT_LAWS.items():
         citation = citation.replace(long, short)
     return citation
+
+
+def _breakable(citation: str) -> str:
+    """With a space where a narrow column may break it: between a law and its articles, and between articles."""
+    return citation.replace("》第", "》 第").replace("、第", "、 第")
 
 
 def _finding(violations: Sequence[Violation]) -> RenderableType:

@@ -63,18 +63,30 @@ def list_command(loaded: Loaded, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(topics, ensure_ascii=False))
         return
-    table = Table("role", "topic", "partitions", "replicas", "retention", "largest record", box=None, pad_edge=False)
-    for role, topic in topics.items():
+    table = Table(box=None, pad_edge=False)
+    for column in ("topic", "partitions", "replicas", "kept", "largest record"):
+        table.add_column(column, overflow="fold")
+    for topic in topics.values():
         if topic["partitions"] is None:
-            table.add_row(role, topic["name"], "[red]missing[/]")
+            table.add_row(topic["name"], "[red]missing[/]")
             continue
         configs = topic["configs"]
-        cells = (configs.get("retention.ms", "?"), configs.get("max.message.bytes", "?"))
-        table.add_row(role, topic["name"], str(topic["partitions"]), str(topic["replicas"]), *cells)
+        cells = (_kept(configs.get("retention.ms")), configs.get("max.message.bytes", "?"))
+        table.add_row(topic["name"], str(topic["partitions"]), str(topic["replicas"]), *cells)
     Console().print(table)
 
 
 _SHOWN = ("cleanup.policy", "retention.ms", "max.message.bytes", "min.insync.replicas")
+
+
+def _kept(retention_ms: str | None) -> str:
+    """A retention as people say it; the cluster's -1 keeps records for ever."""
+    if retention_ms is None:
+        return "?"
+    days = int(retention_ms) / 86_400_000
+    if days < 0:
+        return "for ever"
+    return f"{days:.3g} days" if days >= 1 else f"{days * 24:.3g} hours"
 
 
 async def _list(settings: Settings) -> dict[str, dict[str, Any]]:
