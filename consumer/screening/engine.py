@@ -20,6 +20,7 @@ from consumer.policy.pack import PolicyPack, Rule
 from consumer.screening.matcher import MAX_HITS_PER_RULE, Matcher, misplaced
 from consumer.screening.missing import RequiredStatements
 from consumer.screening.quotes import MAX_PICTURE_CHARS, MAX_TEXT_CHARS, Source, confident, sources_of
+from consumer.screening.tiles import READABLE_SCALE, scale_of
 from consumer.settings import OcrSettings
 from schemas import (
     AdSubmission,
@@ -34,10 +35,8 @@ from schemas import (
 from schemas.codec import encode
 from schemas.submission import CREATIVES_MAX
 
-RULES_REVISION: Final = "1"
+RULES_REVISION: Final = "2"
 """Grows when the same pack would find something else: part of the fingerprint."""
-READABLE_SCALE: Final = 0.5
-"""OCR shrinks a picture to `ocr.max_side`; below this scale its small print is gone."""
 MAX_VIOLATIONS_BYTES: Final = 256 * 1024
 """Of JSON in one verdict, however many quotes an ad is worth: the topic takes records up to 1 MiB."""
 _INLINE_CHARS: Final = 4_000
@@ -81,8 +80,7 @@ class Screening:
         )
 
     def _seen_in_part(self, picture: Picture) -> bool:
-        shrunk_beyond_reading = max(picture.width, picture.height) * READABLE_SCALE > self._ocr.max_side
-        return picture.frames > 1 or shrunk_beyond_reading
+        return picture.frames > 1 or scale_of(picture.width, picture.height, self._ocr.max_side) < READABLE_SCALE
 
     def _violations(self, submission: AdSubmission, sources: Sequence[Source]) -> Iterator[Violation]:
         category, media = submission.category, submission.placement.media

@@ -1,6 +1,7 @@
 """OCR as a preparation step: the lines every engine reads, from processes of their own.
 
-Stands between decoding and admission. A picture costs at most `ocr.seconds` and one process.
+Stands between decoding and admission. A picture costs at most one process and `ocr.seconds`, for a long page
+`ocr.seconds` a tile (`tiles`).
 """
 
 import importlib.util
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 
 from consumer.errors import PermanentError, StartRefused, WorkerCrashed
 from consumer.messages import MemoryFile, OcrLine, Picture
+from consumer.screening.tiles import scale_of, tiles_of
 from consumer.settings import OcrSettings
 from consumer.workers.channel import Answer, Request
 from consumer.workers.pool import WorkerPool, WorkerSpec, WorkersUnavailable, WorkerTimeout
@@ -68,9 +70,11 @@ class OcrReader:
 
     async def _lines(self, picture: Picture) -> list[OcrLine]:
         request: Request = {"width": picture.width, "height": picture.height}
+        scale = scale_of(picture.width, picture.height, self._settings.max_side)
+        looks = len(tiles_of(round(picture.width * scale), round(picture.height * scale), self._settings.max_side))
         lines = MemoryFile.create("ocr-lines")
         try:
-            answer = await self._ask(request, [picture.pixels.fd, lines.fd], picture.asset_id)
+            answer = await self._ask(request, [picture.pixels.fd, lines.fd], picture.asset_id, looks)
             if "failure" in answer:
                 raise _unreadable(picture.asset_id, answer["failure"])
             lines.size_bytes = answer["size_bytes"]
@@ -81,16 +85,17 @@ class OcrReader:
             OcrLine(picture.asset_id, text, confidence, (x0, y0, x1, y1)) for text, confidence, x0, y0, x1, y1 in rows
         ]
 
-    async def _ask(self, request: Request, fds: Sequence[int], asset_id: str) -> Answer:
+    async def _ask(self, request: Request, fds: Sequence[int], asset_id: str, looks: int) -> Answer:
+        limit_seconds = self._settings.seconds * looks
         for crashes in range(1, _TRIES + 1):
             try:
-                return await self._pool.call(request, fds, self._settings.seconds)
+                return await self._pool.call(request, fds, limit_seconds)
             except WorkersUnavailable:
                 raise
             except WorkerCrashed as error:
                 if crashes == _TRIES:
                     slow = isinstance(error, WorkerTimeout)
-                    what = f"took longer than {self._settings.seconds:g} s" if slow else "ended its process"
+                    what = f"took longer than {limit_seconds:g} s" if slow else "ended its process"
                     raise _unreadable(asset_id, f"twice it {what}") from error
         raise AssertionError("the last crash raises")
 

@@ -10,7 +10,7 @@ import logging
 import mmap
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -20,6 +20,7 @@ from rapidocr.inference_engine.onnxruntime.main import ONNXRuntimeError
 from rapidocr.utils.output import RapidOCROutput
 
 from consumer.screening.reading_order import MAX_LINE_CHARS, MAX_LINES, Line, in_reading_order
+from consumer.screening.tiles import Tile, scale_of, tiles_of
 from consumer.workers.channel import Answer, Request, limit_memory, serve
 
 MAX_ASPECT = 8
@@ -54,21 +55,29 @@ class Recognizer:
     def read(self, pixels: np.ndarray) -> list[Line]:
         """Lines of a picture (height × width × 3, RGB), in reading order."""
         height, width = pixels.shape[:2]
-        scale = self._max_side / max(height, width)
+        scale = scale_of(width, height, self._max_side)
         if scale < 1:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        result = self._engine(cv2.cvtColor(_widened(pixels), cv2.COLOR_RGB2BGR))
-        if not isinstance(result, RapidOCROutput) or result.boxes is None or not result.txts or not result.scores:
-            return []
         height, width = pixels.shape[:2]
-        lines = []
+        tiles = tiles_of(width, height, self._max_side)
+        return in_reading_order([line for tile in tiles for line in self._lines(pixels, tile)])
+
+    def _lines(self, pixels: np.ndarray, tile: Tile) -> Iterator[Line]:
+        height, width = pixels.shape[:2]
+        part = _widened(pixels[tile.top : tile.bottom])
+        result = self._engine(cv2.cvtColor(part, cv2.COLOR_RGB2BGR))
+        if not isinstance(result, RapidOCROutput) or result.boxes is None or not result.txts or not result.scores:
+            return
+        origin = np.array((0, tile.top))
         for corners, text, confidence in zip(result.boxes, result.txts, result.scores, strict=True):
-            x0, y0 = np.clip(corners.min(axis=0) / (width, height), 0, 1)
-            x1, y1 = np.clip(corners.max(axis=0) / (width, height), 0, 1)
+            left_top, right_bottom = corners.min(axis=0) + origin, corners.max(axis=0) + origin
+            if not tile.first <= (left_top[1] + right_bottom[1]) / 2 <= tile.last:
+                continue
+            x0, y0 = np.clip(left_top / (width, height), 0, 1)
+            x1, y1 = np.clip(right_bottom / (width, height), 0, 1)
             box = (float(x0), float(y0), float(x1), float(y1))
-            lines.append(Line(text[:MAX_LINE_CHARS], float(np.clip(confidence, 0, 1)), box))
-        return in_reading_order(lines)
+            yield Line(text[:MAX_LINE_CHARS], float(np.clip(confidence, 0, 1)), box)
 
 
 def _widened(pixels: np.ndarray) -> np.ndarray:

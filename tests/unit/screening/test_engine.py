@@ -122,11 +122,21 @@ def test_what_lies_beyond_the_limit_is_not_passed_off_as_seen() -> None:
     assert decide(found, Category.GENERAL, "approve").decision is Decision.REVIEW
 
 
-@pytest.mark.parametrize(("height", "degraded"), [(4000, ()), (4001, (PARTLY_SEEN,)), (30_000, (PARTLY_SEEN,))])
+@pytest.mark.parametrize(
+    ("width", "height", "degraded"),
+    [
+        (750, 4000, ()),
+        (750, 10_000, ()),
+        (750, 30_000, (PARTLY_SEEN,)),
+        (4000, 750, ()),
+        (4001, 750, (PARTLY_SEEN,)),
+        (2001, 4001, (PARTLY_SEEN,)),
+    ],
+)
 def test_a_picture_that_ocr_had_to_shrink_beyond_reading_was_seen_in_part(
-    height: int, degraded: tuple[str, ...]
+    width: int, height: int, degraded: tuple[str, ...]
 ) -> None:
-    picture = Picture("p1", "0" * 64, 750, height, MemoryFile.of("pixels", b""))
+    picture = Picture("p1", "0" * 64, width, height, MemoryFile.of("pixels", b""))
     assert SCREENING.judge(submission(Category.GENERAL, pictures=("p1",)), (), (picture,)).degraded == degraded
     picture.pixels.close()
 

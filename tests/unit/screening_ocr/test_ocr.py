@@ -92,6 +92,19 @@ def test_odd_sizes_are_read_or_empty() -> None:
     on_reader(scenario, max_side=2000)
 
 
+def test_every_line_of_a_long_page_is_read_once() -> None:
+    async def scenario(reader: OcrReader) -> None:
+        words = [f"ROW{number:02}" for number in range(24)]
+        page = picture(*((text, 40, 250 * row + 90, 24) for row, text in enumerate(words)), size=(400, 6000))
+        lines = await reader.read([page])
+        assert [line.text for line in lines] == words
+        for row, line in enumerate(lines):
+            assert line.box[1] < (250 * row + 105) / 6000 < line.box[3]
+        page.pixels.close()
+
+    on_reader(scenario, max_side=2000)
+
+
 def test_a_crash_or_overrun_is_tried_again_then_it_is_the_pictures_fault() -> None:
     async def scenario(reader: OcrReader) -> None:
         drawn = picture(("TEXT", 40, 60, 60))
