@@ -3,15 +3,31 @@
 import asyncio
 import errno
 import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.abc import AbstractTokenProvider
+from aiokafka.admin import AIOKafkaAdminClient
 
 from consumer.errors import StartRefused
 from consumer.settings import KafkaSettings
 
 CLIENT_ID = "advet"
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What the stream connects with; a simulated broker brings its own three."""
+
+    consumer: Callable[..., Any] = AIOKafkaConsumer
+    producer: Callable[..., Any] = AIOKafkaProducer
+    admin: Callable[..., Any] = AIOKafkaAdminClient
+
+
+AIOKAFKA = Clients()
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:

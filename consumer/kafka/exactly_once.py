@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, UnknownError, UnsupportedVersionError
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import StartRefused, StreamBroken
 from consumer.kafka.assignment import Assignment, State
 from consumer.kafka.completion_map import Coverage, MapUnreadable, decode, encode
-from consumer.kafka.connection import client_options
+from consumer.kafka.connection import AIOKAFKA, Clients, client_options
 from consumer.kafka.delivery import ActivationAbandoned, MustRejoin, Reached
 from consumer.kafka.positions import check_in_range, start_position
 from consumer.kafka.transactions import Transactions
@@ -118,12 +117,20 @@ class Lane:
 class ExactlyOnce:
     """`Delivery` in transactions."""
 
-    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer, metrics: Metrics, reached: Reached) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        consumer: AIOKafkaConsumer,
+        metrics: Metrics,
+        reached: Reached,
+        clients: Clients = AIOKAFKA,
+    ) -> None:
         self._settings = settings
         self._consumer = consumer
         self._metrics = metrics
         self._reached = reached
-        self._admin = AIOKafkaAdminClient(**client_options(settings.kafka))
+        self._clients = clients
+        self._admin = clients.admin(**client_options(settings.kafka))
         self._lanes: dict[Assignment, Lane] = {}
         self._running: dict[Assignment, asyncio.Task[None]] = {}
         self._floors: dict[TopicPartition, int] = {}
@@ -135,7 +142,7 @@ class ExactlyOnce:
         """Connects, and proves on an unused id that the broker can do transactions."""
         self._tasks, self._lost = tasks, lost
         await self._admin.start()
-        trial = Transactions(self._settings.kafka, TopicPartition("start-check", 0), self._reached)
+        trial = Transactions(self._settings.kafka, TopicPartition("start-check", 0), self._reached, self._clients)
         try:
             await trial.start()
         except (UnknownError, UnsupportedVersionError) as error:
@@ -149,7 +156,7 @@ class ExactlyOnce:
     async def activate(self, assignment: Assignment) -> Coverage:
         """Fences earlier owners, then reads what they committed, then counts this start."""
         tp = TopicPartition(assignment.partition.topic, assignment.partition.number)
-        transactions = Transactions(self._settings.kafka, tp, self._reached)
+        transactions = Transactions(self._settings.kafka, tp, self._reached, self._clients)
         try:
             await transactions.start()
             await self._reached("activating")

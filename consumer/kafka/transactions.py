@@ -7,7 +7,7 @@ different ways; this is the boundary where that ends. After any failure the prod
 import asyncio
 from collections.abc import Sequence
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from consumer.kafka.connection import client_options
+from consumer.kafka.connection import AIOKAFKA, Clients, client_options
 from consumer.kafka.delivery import MustRejoin, Reached
 from consumer.messages import Terminal
 from consumer.settings import KafkaSettings
@@ -32,11 +32,13 @@ _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, Asser
 class Transactions:
     """Transactions of one input partition, under `<app>.<group>.<topic>.<partition>`."""
 
-    def __init__(self, settings: KafkaSettings, tp: TopicPartition, reached: Reached) -> None:
+    def __init__(
+        self, settings: KafkaSettings, tp: TopicPartition, reached: Reached, clients: Clients = AIOKAFKA
+    ) -> None:
         self._settings = settings
         self._tp = tp
         self._reached = reached
-        self._producer = AIOKafkaProducer(
+        self._producer = clients.producer(
             **client_options(settings),
             transactional_id=transactional_id(settings.group, tp),
             transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
