@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -139,13 +138,14 @@ class Child:
 
     async def wait_ready(self, ready: Callable[[], Awaitable[bool]], deadline_seconds: float) -> None:
         """Asks `ready` until it says yes; raises ChildFailed when the child dies or the deadline passes first."""
-        end = time.monotonic() + deadline_seconds
-        while self.alive:
-            if await ready():
-                return
-            if time.monotonic() > end:
-                raise self.failure(f"was not ready after {deadline_seconds:g} s")
-            await asyncio.sleep(POLL_SECONDS)
+        try:
+            async with asyncio.timeout(deadline_seconds):  # also over a `ready` that gets no answer
+                while self.alive:
+                    if await ready():
+                        return
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError as error:
+            raise self.failure(f"was not ready after {deadline_seconds:g} s") from error
         raise self.failure(f"exited with status {self._process.returncode} while starting")
 
     async def wait(self) -> int:

@@ -68,6 +68,23 @@ def test_child_that_is_never_ready_is_reported_at_the_deadline(tmp_path: Path) -
     asyncio.run(body())
 
 
+def test_a_question_that_gets_no_answer_ends_at_the_deadline(tmp_path: Path) -> None:
+    """A child that accepts connections and says nothing does not hold up its parent."""
+
+    async def body() -> None:
+        child = Child.spawn(program(tmp_path, STUBBORN))
+        try:
+            with pytest.raises(ChildFailed, match=r"not ready after 0\.3 s"):
+                await asyncio.wait_for(child.wait_ready(unanswered, 0.3), 10)
+        finally:
+            child.kill()
+
+    async def unanswered() -> bool:
+        return await asyncio.get_running_loop().create_future()
+
+    asyncio.run(body())
+
+
 def test_stop_kills_what_ignores_sigterm(tmp_path: Path) -> None:
     """SIGTERM first, SIGKILL after the grace time; a second stop does nothing."""
 
