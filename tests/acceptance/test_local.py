@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -121,7 +122,20 @@ def test_everything_works_and_sigterm_ends_everything(work: Path) -> None:
         assert (code, rest) == (0, "")
         assert stack.facts["s3_secret_key"] not in err
         assert not any(running(pid) for pid in stack.children)
+        port = urlsplit(stack.facts["s3_endpoint"]).port
+        assert not list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
     assert list(temporary.iterdir()) == []
+
+
+def test_settings_of_a_running_stack_are_not_written_over(work: Path) -> None:
+    """A second one in the same folder says so and starts nothing; the first goes on."""
+    with local(work) as stack:
+        before = Path(stack.facts["config"]).read_text()
+        second = advet("local")
+        assert second.returncode == 4
+        assert "is running" in second.stderr
+        assert Path(stack.facts["config"]).read_text() == before
+        assert check_bucket(stack.settings.storage, stack.facts["bucket"]).usable
 
 
 def test_kill_9_leaves_no_orphan(work: Path) -> None:
