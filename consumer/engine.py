@@ -35,6 +35,8 @@ class Price:
 
     bytes: int
     visual_tokens: int = 0
+    needs_pixels: bool = True
+    """False: the headers are enough for this ad; nothing is decoded, and `Picture.pixels` are empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,10 @@ class HeaderFacts:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded creative: 8-bit RGB, rows top to bottom, `height * width * 3` bytes in `pixels`."""
+    """A decoded creative: 8-bit RGB, rows top to bottom, `height * width * 3` bytes in `pixels`.
+
+    None of them when the engine's `Price` says that it needs no pixels.
+    """
 
     asset_id: str
     sha256: str

@@ -23,7 +23,7 @@ from consumer.decision import decide
 from consumer.engine import AdFacts, Engine, NeverFits, Prepared, Price, TextReader
 from consumer.errors import PermanentError, StorageUnavailable, WorkerCrashed
 from consumer.flow import Backpressure, ByteBudget
-from consumer.messages import Blob, HeaderFacts, Incoming, Picture, RawRecord, Terminal
+from consumer.messages import Blob, HeaderFacts, Incoming, MemoryFile, Picture, RawRecord, Terminal
 from consumer.ops.metrics import Metrics
 from consumer.outcome import Judge, Trial, dead_letter_record, make_verdict, verdict_record
 from consumer.settings import Settings
@@ -156,9 +156,10 @@ class Pipeline:
             with clock.stage("decode"):
                 facts = await _all(self._stages.parts.decoder.inspect(blob) for blob in blobs)
                 price = self._quote(submission, facts)
-                pictures = await self._decode_all(incoming.record, blobs, facts, held)
+                pictures = await self._picture_all(incoming.record, blobs, facts, price, held)
             with clock.stage("ocr"):
-                lines = await self._stages.parts.reader.read(pictures) if pictures else ()
+                reads = pictures and price.needs_pixels
+                lines = await self._stages.parts.reader.read(pictures) if reads else ()
             prepared = Prepared(submission, tuple(pictures), lines, price)
             with clock.stage("inference"):
                 findings = await self._stages.parts.engine.judge(prepared)
@@ -217,16 +218,24 @@ class Pipeline:
             raise PermanentError(Reason.OOM_NEVER_FITS, Stage.PRICE, price.message, oom=price.facts)
         return price
 
-    async def _decode_all(
-        self, record: RawRecord, blobs: Sequence[Blob], facts: Sequence[HeaderFacts], held: ExitStack
+    async def _picture_all(
+        self, record: RawRecord, blobs: Sequence[Blob], facts: Sequence[HeaderFacts], price: Price, held: ExitStack
     ) -> Sequence[Picture]:
+        def unseen(blob: Blob, header: HeaderFacts) -> Picture:
+            pixels = MemoryFile.create("pixels")
+            held.callback(pixels.close)
+            return Picture(blob.asset_id, blob.sha256, header.width, header.height, pixels, header.frames)
+
         async def decode(blob: Blob, header: HeaderFacts) -> Picture:
             await self._budget.reserve(record, header.pixels * 3)
             picture = await self._stages.parts.decoder.decode(blob, header)
             held.callback(picture.pixels.close)
             return picture
 
-        return await _all(decode(blob, header) for blob, header in zip(blobs, facts, strict=True))
+        known = zip(blobs, facts, strict=True)
+        if not price.needs_pixels:
+            return [unseen(blob, header) for blob, header in known]
+        return await _all(decode(blob, header) for blob, header in known)
 
     @property
     def _judge_identity(self) -> Judge:

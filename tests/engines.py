@@ -68,6 +68,13 @@ class BusyEngine(FixedTimeEngine):
         return Capacity(items=0 if self._gate.exists() else 100, bytes=2**40, reason="gpu_memory")
 
 
+class HeaderEngine(FixedTimeEngine):
+    """Is content with what the headers of creatives say."""
+
+    def quote(self, facts: AdFacts) -> Price:
+        return Price(bytes=0, needs_pixels=False)
+
+
 class NoReader:
     """Reads nothing: for engines that do not look at words in pictures."""
 
@@ -84,6 +91,7 @@ class NoReader:
 ENGINES: dict[str, Callable[[str], FixedTimeEngine]] = {
     "fixed": lambda argument: FixedTimeEngine(float(argument)),
     "serial": lambda argument: FixedTimeEngine(float(argument), concurrency=1),
+    "header": lambda argument: HeaderEngine(float(argument)),
     "failing": lambda argument: FailingEngine(float(argument)),
     "busy": lambda argument: BusyEngine(Path(argument)),
 }

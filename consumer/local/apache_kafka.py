@@ -13,7 +13,7 @@ from consumer.local.process import LOOPBACK, Child, ChildFailed, Program, free_p
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
-_JVM = (
+SMALL_JVM = (
     "-Xms96m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
 )  # fmt: skip
@@ -93,11 +93,13 @@ class KafkaCluster:
         properties: Mapping[str, str] | None = None,
         listeners: Sequence[Listener] = (),
         format_arguments: Sequence[str] = (),
+        jvm: Sequence[str] = SMALL_JVM,
     ) -> Self:
         """Starts `nodes` nodes in `folder` and waits until they form one cluster.
 
-        `properties` override the nodes' own; `format_arguments` go to the storage tool (`--add-scram …`). Raises
-        StartRefused when Java or Maven is missing, ChildFailed when a node does not come up.
+        `properties` override the nodes' own; `format_arguments` go to the storage tool (`--add-scram …`); `jvm` are
+        the flags of the nodes' Java, by default for a small footprint. Raises StartRefused when Java or Maven is
+        missing, ChildFailed when a node does not come up.
         """
         if nodes > 1 and listeners:
             raise ValueError("further listeners are for one-node clusters")
@@ -110,7 +112,7 @@ class KafkaCluster:
             home = folder / f"node-{number}"
             values = _node_properties(number, home, nodes, voters)
             values |= _listeners(port, controller, listeners) | dict(properties or {})
-            made.append(_write_node(install, number, port, home, values))
+            made.append(_write_node(install, number, port, home, values, jvm))
         cluster = cls(cluster_id, made)
         await asyncio.gather(
             *(asyncio.to_thread(_format, install, node, cluster_id, format_arguments) for node in made)
@@ -183,21 +185,23 @@ def _listeners(port: int, controller: int, more: Sequence[Listener]) -> dict[str
     }
 
 
-def _write_node(install: KafkaInstall, number: int, port: int, home: Path, values: Mapping[str, str]) -> KafkaNode:
+def _write_node(
+    install: KafkaInstall, number: int, port: int, home: Path, values: Mapping[str, str], jvm: Sequence[str]
+) -> KafkaNode:
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     config = home / "server.properties"
     config.touch(mode=0o600)
     config.write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="utf-8")
-    argv = (install.java, *_JVM, "-cp", install.class_path, "kafka.Kafka", str(config))
+    argv = (install.java, *jvm, "-cp", install.class_path, "kafka.Kafka", str(config))
     return KafkaNode(number, port, Program(f"kafka-{number}", argv, home))
 
 
 def _format(install: KafkaInstall, node: KafkaNode, cluster_id: str, arguments: Sequence[str]) -> None:
     home = node.program.folder
     command = [
-        install.java, *_JVM, "-cp", install.class_path, "kafka.tools.StorageTool", "format", "--ignore-formatted",
-        "-t", cluster_id, "-c", str(home / "server.properties"), *arguments,
+        install.java, *SMALL_JVM, "-cp", install.class_path, "kafka.tools.StorageTool", "format",
+        "--ignore-formatted", "-t", cluster_id, "-c", str(home / "server.properties"), *arguments,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False, timeout=READY_SECONDS)
     if done.returncode:
