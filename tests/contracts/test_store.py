@@ -362,8 +362,7 @@ def test_a_server_that_never_answers_does_not_hold_up_the_end_of_the_process() -
 
     with faulty_store([silent]) as server:
         command = [sys.executable, "-c", _STOPPED_MID_DOWNLOAD, server.endpoint]
-        pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, **pipes) as process:
+        with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 assert asked.wait(30)
                 _, complaints = process.communicate(timeout=20)

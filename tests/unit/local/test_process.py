@@ -80,7 +80,8 @@ def test_a_question_that_gets_no_answer_ends_at_the_deadline(tmp_path: Path) -> 
             child.kill()
 
     async def unanswered() -> bool:
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.get_running_loop().create_future()
+        return True
 
     asyncio.run(body())
 
