@@ -17,6 +17,8 @@ from typing import Any
 MESSAGE_BYTES = 160 * 1024
 """Longest message either way; below the kernel's default socket buffer."""
 MAX_FDS = 4
+NUMBER = "number"
+"""Of a request, said again by its answer: what a worker says out of turn answers nobody."""
 _PR_SET_PDEATHSIG = 1
 
 Request = dict[str, Any]
@@ -42,9 +44,11 @@ def serve(socket_fd: int, handle: Callable[[Request, Sequence[int]], Answer]) ->
             message, fds, _flags, _address = socket.recv_fds(channel, MESSAGE_BYTES, MAX_FDS)
             if not message:
                 return
+            request = json.loads(message)
+            number = request.pop(NUMBER)
             try:
-                answer = handle(json.loads(message), fds)
+                answer = handle(request, fds)
             finally:
                 for fd in fds:
                     os.close(fd)
-            channel.send(json.dumps(answer, ensure_ascii=False, allow_nan=False).encode())
+            channel.send(json.dumps({**answer, NUMBER: number}, ensure_ascii=False, allow_nan=False).encode())

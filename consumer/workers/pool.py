@@ -20,7 +20,7 @@ from typing import Self
 import structlog
 
 from consumer.errors import WorkerCrashed
-from consumer.workers.channel import MESSAGE_BYTES, Answer, Request
+from consumer.workers.channel import MESSAGE_BYTES, NUMBER, Answer, Request
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +104,9 @@ class Worker:
         """
         self.served += 1
         try:
-            socket.send_fds(self._channel, [json.dumps(request, ensure_ascii=False).encode()], fds)
+            socket.send_fds(
+                self._channel, [json.dumps({**request, NUMBER: self.served}, ensure_ascii=False).encode()], fds
+            )
         except OSError as error:
             raise WorkerCrashed(f"worker {self.pid} took no request: {error.strerror}") from error
         message = await self._receive(timeout_seconds)
@@ -112,7 +114,7 @@ class Worker:
             answer = json.loads(message)
         except (ValueError, RecursionError) as error:
             raise WorkerCrashed(f"worker {self.pid} answered nonsense") from error
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or answer.pop(NUMBER, None) != self.served:
             raise WorkerCrashed(f"worker {self.pid} answered nonsense")
         return answer
 
