@@ -12,20 +12,28 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from consumer.breaker import Breaker
+from consumer.claims import Claims
 from consumer.creatives.decoder import Decoder
 from consumer.creatives.outage import StorageWatch
 from consumer.creatives.store import S3Store
 from consumer.errors import StartRefused, WorkerCrashed
+from consumer.kafka.assignment import SkipRefused
 from consumer.kafka.delivery import Reached, reached_nothing
 from consumer.kafka.stream import Stream
-from consumer.ops.health import Probes, http_port
+from consumer.messages import Partition
+from consumer.ops.admin import Controls, operator_controls
+from consumer.ops.health import Probes, probes_and_metrics
+from consumer.ops.http import serving
 from consumer.ops.metrics import Metrics
 from consumer.pipeline import Parts, Pipeline, Stages
 from consumer.policy.pack import load_pack
+from consumer.processor import Processor
 from consumer.screening.engine import ScreeningEngine
 from consumer.screening.ocr import OcrReader
 from consumer.settings import Settings
 
+LOOPBACK = "127.0.0.1"
 log = structlog.get_logger(__name__)
 
 
@@ -67,6 +75,7 @@ class Consumer:
         self._build = build
         self._reached = reached
         self._metrics = Metrics()
+        self._breaker = Breaker(settings.breaker)
         self._stream: Stream | None = None
         self._stopped = asyncio.Event()
 
@@ -79,7 +88,12 @@ class Consumer:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         probes = Probes(started=lambda: self._stream is not None, ready=self._ready)
-        async with http_port(self._settings.http, probes, self._metrics):
+        controls = Controls(self._skip, self._reset_breaker)
+        http, admin = self._settings.http, self._settings.admin
+        async with (
+            serving("http", http.host, http.port, probes_and_metrics(probes, self._metrics)),
+            serving("admin", LOOPBACK, admin.port, operator_controls(controls)),
+        ):
             working = asyncio.create_task(self._work())
             stopping = asyncio.create_task(self._stopped.wait())
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -99,7 +113,9 @@ class Consumer:
             try:
                 watch = StorageWatch(store, settings.storage.probe_seconds, self._metrics)
                 pipeline = Pipeline(settings, Stages(store, watch, parts), self._metrics)
-                self._stream = Stream(settings, pipeline, self._metrics, self._reached)
+                claims = Claims(settings, store, self._metrics)
+                processor = Processor(settings, pipeline, claims, self._breaker, self._metrics)
+                self._stream = Stream(settings, processor, self._metrics, self._reached)
                 log.info("started", engine=parts.engine.fingerprint.name, policy=parts.engine.policy_version)
                 unfinished = await self._stream.run()
             finally:
@@ -108,7 +124,18 @@ class Consumer:
         return unfinished
 
     def _ready(self) -> bool:
-        return self._stream is not None and self._stream.ready
+        return self._stream is not None and self._stream.ready and not self._breaker.open
+
+    def _skip(self, partition: Partition, offset: int, reason: str) -> None:
+        if self._stream is None:
+            raise SkipRefused("this consumer is still starting")
+        self._stream.skip(partition, offset, reason)
+
+    def _reset_breaker(self) -> bool:
+        was_open = self._breaker.open
+        self._breaker.reset()
+        log.warning("breaker_reset", was_open=was_open)
+        return was_open
 
     def _stop(self) -> None:
         log.info("stop_requested")

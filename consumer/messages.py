@@ -13,6 +13,11 @@ from schemas import AdSubmission, RecordOrigin
 Headers = tuple[tuple[str, bytes | None], ...]
 
 
+def record_bytes(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Bytes of a record's key, value and headers."""
+    return len(key or b"") + len(value or b"") + sum(len(name) + len(content or b"") for name, content in headers)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
     """A partition of an input topic."""
@@ -35,8 +40,7 @@ class RawRecord:
     @property
     def size_bytes(self) -> int:
         """Bytes the record holds in this process."""
-        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers
+        return record_bytes(self.key, self.value, self.headers)
 
     @property
     def origin(self) -> RecordOrigin:
@@ -172,3 +176,8 @@ class Terminal:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of key, value and headers."""
+        return record_bytes(self.key, self.value, self.headers)

@@ -95,32 +95,39 @@ def verdict_record(verdict: AdVerdict, incoming: Incoming, topics: TopicSettings
     )
 
 
-def dead_letter_record(
-    trial: Trial, error: PermanentError, judge: Judge, group: str, topics: TopicSettings
-) -> Terminal:
-    """The record on one of the dead-letter topics: key, value and headers of the original, then the facts."""
-    record = trial.record
-    headers = {name: value for name, value in record.headers if value is not None}
+def dead_letter(trial: Trial, error: PermanentError, judge: Judge | None, group: str) -> DeadLetter:
+    """The facts of a failure; `judge` None: no engine was involved."""
+    headers = {name: value for name, value in trial.record.headers if value is not None}
     cause = error.__cause__ or error
-    letter = DeadLetter(
+    return DeadLetter(
         reason=error.reason,
         stage=error.stage,
-        message=error.message[:1024],
+        message=error.message,
         error_class=type(cause).__name__,
-        origin=record.origin,
+        origin=trial.record.origin,
         group=group,
         attempts=trial.attempts,
-        first_failed_at=trial.first_failed_at or datetime.now(UTC),
-        engine=judge.engine.model,
-        policy_version=judge.policy_version,
+        first_failed_at=trial.first_failed_at,
+        engine=judge.engine.model if judge else None,
+        policy_version=judge.policy_version if judge else None,
         replay_count=_count(headers.get("advet-replay-count")),
         run_id=_text(headers.get("advet-run-id")),
         traceparent=valid_traceparent(_text(headers.get("traceparent")) or ""),
         creatives=trial.creatives,
         oom=error.oom,
     )
-    topic = topics.oom_dead_letters if error.reason in OOM_REASONS else topics.dead_letters
-    return Terminal(topic, record.key, record.value, dead_letter_headers(letter, record.headers))
+
+
+def dead_letter_record(
+    record: RawRecord, letter: DeadLetter, topics: TopicSettings, *, value: bytes | None = None
+) -> Terminal:
+    """The record on one of the dead-letter topics: key, value and headers of the original, then the facts.
+
+    `value` stands in for the original's where that has been kept elsewhere.
+    """
+    topic = topics.oom_dead_letters if letter.reason in OOM_REASONS else topics.dead_letters
+    content = record.value if value is None else value
+    return Terminal(topic, record.key, content, dead_letter_headers(letter, record.headers))
 
 
 def _text(value: bytes | None) -> str | None:

@@ -4,7 +4,7 @@
       └────────┴────────┴─────────┴───────┴───────┴──────┴──→ dead letter with a reason
 
 Everything an item holds (downloads, pixels, bytes of the budget) is given back when it leaves, however it
-leaves. This is the one place that decides between another attempt and a dead letter.
+leaves. What an error means for the item is the `processor`'s business.
 """
 
 import asyncio
@@ -20,21 +20,19 @@ import structlog
 from consumer.creatives.decoder import Decoder
 from consumer.creatives.outage import StorageWatch
 from consumer.decision import decide
-from consumer.engine import AdFacts, Engine, NeverFits, Prepared, Price, TextReader
-from consumer.errors import PermanentError, StorageUnavailable, WorkerCrashed
-from consumer.flow import Backpressure, ByteBudget
-from consumer.messages import Blob, HeaderFacts, Incoming, MemoryFile, Picture, RawRecord, Terminal
+from consumer.engine import AdFacts, Capacity, Engine, NeverFits, Prepared, Price, TextReader
+from consumer.errors import PermanentError, StorageUnavailable
+from consumer.flow import ByteBudget
+from consumer.messages import Blob, HeaderFacts, Incoming, MemoryFile, Picture, RawRecord
 from consumer.ops.metrics import Metrics
-from consumer.outcome import Judge, Trial, dead_letter_record, make_verdict, verdict_record
+from consumer.outcome import Judge, Trial, make_verdict
 from consumer.settings import Settings
-from consumer.workers.pool import WorkersUnavailable
 from schemas import AdSubmission, AdVerdict, CreativeKind, CreativeRef, Reason, Stage, Timing
 from schemas.cloudevents import EventInvalid, read_event
 from schemas.codec import SubmissionMalformed, parse_submission
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS = 1.0
 T = TypeVar("T")
 Reserve = Callable[[int], Awaitable[None]]
 
@@ -66,84 +64,30 @@ class Stages:
 
 
 class Pipeline:
-    """Turns records into terminal records; `kafka.stream.Work`."""
+    """The steps, for any number of submissions at a time."""
 
     def __init__(self, settings: Settings, stages: Stages, metrics: Metrics) -> None:
         self._settings = settings
         self._stages = stages
         self._metrics = metrics
-        self._budget = ByteBudget(settings.flow.max_bytes)
-        self._backpressure = Backpressure(settings.flow, self._budget, settings.kafka.max_record_bytes)
+        self.budget = ByteBudget(settings.flow.max_bytes)
+        """Bytes of all items under way; an item is opened in it before it is judged, and closed after."""
 
-    # -- what the stream asks -------------------------------------------------------------------------
+    @property
+    def capacity(self) -> Capacity:
+        """What the engine can take now."""
+        return self._stages.parts.engine.capacity()
 
-    def open(self, record: RawRecord) -> None:
-        """Counts the record against the bounds."""
-        self._budget.open(record, record.size_bytes)
+    @property
+    def storage_out(self) -> bool:
+        """Whether an outage of the object store is being waited through."""
+        return self._stages.watch.out
 
-    def close(self, record: RawRecord) -> None:
-        """Gives back all bytes the record held."""
-        self._budget.close(record)
-
-    def pauses(self, records_in_flight: int) -> frozenset[str]:
-        """Why nothing more may be read now."""
-        self._metrics.in_flight_bytes.set(self._budget.used_bytes)
-        capacity = self._stages.parts.engine.capacity()
-        reasons = self._backpressure.reasons(records_in_flight, capacity.items, capacity.reason)
-        return reasons | {"storage"} if self._stages.watch.out else reasons
-
-    def room(self, records_in_flight: int) -> int:
-        """Records that may be read at once; at least 1."""
-        return self._backpressure.room(records_in_flight)
-
-    async def process(self, record: RawRecord) -> Terminal | None:
-        """The terminal record, or None for a withdrawal; never raises but for cancellation."""
-        if record.value is None:
-            self._metrics.withdrawals.inc()
-            return None
-        trial = Trial(record)
-        while True:
-            try:
-                incoming = read(record)
-                verdict = await self.judge(incoming, trial)
-            except PermanentError as error:
-                return self._dead_letter(trial, error)
-            except WorkersUnavailable as error:
-                # the machine is at fault, not the item: it waits, which stops the poller once the bounds are reached
-                self._metrics.attempts.labels(type(error).__name__).inc()
-                log.warning("workers_unavailable", **_where(record), error=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
-            except Exception as error:
-                trial.failed()
-                self._metrics.attempts.labels(type(error).__name__).inc()
-                log.warning("attempt_failed", **_where(record), attempt=trial.attempts, exc_info=error)
-                if trial.attempts >= self._settings.flow.max_attempts:
-                    return self._dead_letter(trial, _given_up(error))
-                trial.attempts += 1
-            else:
-                self._metrics.verdicts.labels(verdict.decision).inc()
-                return verdict_record(verdict, incoming, self._settings.topics)
-
-    def crashed(self, record: RawRecord, crashes: int) -> Terminal:
-        """The dead letter of a record that has ended `crashes` processes while it ran alone."""
-        message = f"{crashes} consumer processes ended while they judged this record alone"
-        return self._dead_letter(
-            Trial(record, attempts=crashes), PermanentError(Reason.WORKER_CRASH, Stage.JUDGE, message)
-        )
-
-    def _dead_letter(self, trial: Trial, error: PermanentError) -> Terminal:
-        trial.failed()
-        self._metrics.dead_letters.labels(error.reason, error.stage).inc()
-        log.info(
-            "dead_letter",
-            **_where(trial.record),
-            reason=error.reason,
-            stage=error.stage,
-            message=error.message,
-        )
-        return dead_letter_record(trial, error, self._judge_identity, self._settings.kafka.group, self._settings.topics)
-
-    # -- the steps ------------------------------------------------------------------------------------
+    @property
+    def judge_identity(self) -> Judge:
+        """Who judges, and under what rules."""
+        engine = self._stages.parts.engine
+        return Judge(engine.fingerprint, engine.policy_version, self._settings.policy.unchecked)
 
     async def judge(self, incoming: Incoming, trial: Trial) -> AdVerdict:
         """One attempt. Raises PermanentError, TransientError, or whatever is wrong with us."""
@@ -170,7 +114,7 @@ class Pipeline:
                 decode_ms=clock.ms("decode") + clock.ms("ocr"),
                 inference_ms=clock.ms("inference"),
             )
-            return make_verdict(incoming, prepared, findings, decided, self._judge_identity, timing)
+            return make_verdict(incoming, prepared, findings, decided, self.judge_identity, timing)
 
     async def _fetch_all(self, submission: AdSubmission, trial: Trial, held: ExitStack) -> Sequence[Blob]:
         for ref in submission.creatives:
@@ -188,7 +132,7 @@ class Pipeline:
         async def reserve(size_bytes: int) -> None:
             nonlocal reserved
             if size_bytes > reserved:
-                await self._budget.reserve(trial.record, size_bytes - reserved)
+                await self.budget.reserve(trial.record, size_bytes - reserved)
                 reserved = size_bytes
 
         failures = 0
@@ -227,7 +171,7 @@ class Pipeline:
             return Picture(blob.asset_id, blob.sha256, header.width, header.height, pixels, header.frames)
 
         async def decode(blob: Blob, header: HeaderFacts) -> Picture:
-            await self._budget.reserve(record, header.pixels * 3)
+            await self.budget.reserve(record, header.pixels * 3)
             picture = await self._stages.parts.decoder.decode(blob, header)
             held.callback(picture.pixels.close)
             return picture
@@ -236,11 +180,6 @@ class Pipeline:
         if not price.needs_pixels:
             return [unseen(blob, header) for blob, header in known]
         return await _all(decode(blob, header) for blob, header in known)
-
-    @property
-    def _judge_identity(self) -> Judge:
-        engine = self._stages.parts.engine
-        return Judge(engine.fingerprint, engine.policy_version, self._settings.policy.unchecked)
 
 
 def read(record: RawRecord) -> Incoming:
@@ -257,18 +196,6 @@ def read(record: RawRecord) -> Incoming:
             "the record's key is not its submission_id: revisions of one ad could overtake each other",
         )
     return Incoming(record, submission, hashlib.sha256(event.data).hexdigest(), event.traceparent)
-
-
-def _given_up(error: Exception) -> PermanentError:
-    """For an item that failed in every attempt without a reason of its own; the class's name, never its text."""
-    reason = Reason.WORKER_CRASH if isinstance(error, WorkerCrashed) else Reason.INTERNAL_ERROR
-    given_up = PermanentError(reason, Stage.JUDGE, f"failed in every attempt: {type(error).__name__}")
-    given_up.__cause__ = error
-    return given_up
-
-
-def _where(record: RawRecord) -> dict[str, int]:
-    return {"partition": record.partition.number, "offset": record.offset}
 
 
 async def _all(work: Iterator[Coroutine[Any, Any, T]]) -> Sequence[T]:

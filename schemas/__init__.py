@@ -1,6 +1,6 @@
 """Events on the wire: pydantic models, JSON Schemas and golden examples. Imports nothing of `consumer`."""
 
-from schemas.dead_letter import OOM_REASONS, DeadLetter, OomFacts, Reason, Stage
+from schemas.dead_letter import OOM_REASONS, Claim, DeadLetter, OomFacts, Reason, Stage
 from schemas.submission import AdSubmission, AdText, Category, CreativeKind, CreativeRef, Media
 from schemas.verdict import (
     AdVerdict,
@@ -26,6 +26,7 @@ __all__ = [
     "AdVerdict",
     "Box",
     "Category",
+    "Claim",
     "CreativeKind",
     "CreativeRef",
     "DeadLetter",

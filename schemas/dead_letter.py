@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from schemas.submission import CREATIVES_MAX, Identifier, Sha256, WireModel
 from schemas.verdict import OpenEnum, RecordOrigin
@@ -86,6 +86,14 @@ class OomFacts(WireModel):
     rung: Fact
 
 
+class Claim(WireModel):
+    """Where the original value lies when it did not fit into the dead letter's record."""
+
+    bucket: Identifier
+    key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    sha256: Sha256
+
+
 class DeadLetter(WireModel):
     """The headers of a dead letter as one record. Its Kafka value is the original record's value."""
 
@@ -108,3 +116,4 @@ class DeadLetter(WireModel):
         default_factory=dict, max_length=CREATIVES_MAX, description="asset_id → sha256 of the bytes seen."
     )
     oom: OomFacts | None = None
+    claim: Claim | None = Field(default=None, description="Present when the record's own value is empty for its size.")

@@ -24,11 +24,12 @@ GROUP, DELIVERY_COUNT, MESSAGE = f"{DLQ}group", f"{DLQ}delivery.count", f"{DLQ}m
 REASON, STAGE, ERROR_CLASS = "advet-reason", "advet-stage", "advet-error-class"
 FIRST_FAILED_AT, ATTEMPTS, MODEL = "advet-first-failed-at", "advet-attempts", "advet-model"
 POLICY_VERSION, REPLAY_COUNT, RUN_ID = "advet-policy-version", "advet-replay-count", "advet-run-id"
-TRACEPARENT, CREATIVES, OOM = "advet-traceparent", "advet-creatives", "advet-oom"
+TRACEPARENT, CREATIVES = "advet-traceparent", "advet-creatives"
+OOM, CLAIM = "advet-oom", "advet-claim"
 
 FACTS = frozenset(
     {TOPIC, PARTITION, OFFSET, GROUP, DELIVERY_COUNT, MESSAGE, REASON, STAGE, ERROR_CLASS, FIRST_FAILED_AT}
-    | {ATTEMPTS, MODEL, POLICY_VERSION, REPLAY_COUNT, RUN_ID, TRACEPARENT, CREATIVES, OOM}
+    | {ATTEMPTS, MODEL, POLICY_VERSION, REPLAY_COUNT, RUN_ID, TRACEPARENT, CREATIVES, OOM, CLAIM}
 )
 """Every header name a dead letter of advet may add."""
 
@@ -84,6 +85,7 @@ def _facts(letter: DeadLetter) -> dict[str, str | None]:
         TRACEPARENT: letter.traceparent,
         CREATIVES: _compact(letter.creatives) if letter.creatives else None,
         OOM: letter.oom.model_dump_json(exclude_none=True) if letter.oom else None,
+        CLAIM: letter.claim.model_dump_json() if letter.claim else None,
     }
 
 
@@ -109,6 +111,7 @@ def _own_fields(latest: dict[str, bytes]) -> LetterFields:
         "traceparent": texts.get(TRACEPARENT),
         "creatives": _parsed(texts, CREATIVES) or {},
         "oom": _parsed(texts, OOM),
+        "claim": _parsed(texts, CLAIM),
     }
 
 

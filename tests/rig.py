@@ -75,7 +75,7 @@ class Member:
 
     def wait_port(self) -> int:
         """The HTTP port that it chose."""
-        self.port = int(wait_for(lambda: re.search(r'"port": (\d+)', self.log.read_text()), self)[1])
+        self.port = int(wait_for(lambda: re.search(r'"name": "http", .*"port": (\d+)', self.log.read_text()), self)[1])
         return self.port
 
     def wait_ready(self) -> None:
@@ -167,6 +167,7 @@ class Rig:
             },
             "flow": {"drain_seconds": 4},
             "http": {"port": 0},
+            "admin": {"port": 0},
             "logs": {"format": "json"},
         }
         for table, values in tables.items():
@@ -188,11 +189,9 @@ class Rig:
         asyncio.run(create())
         return rig
 
-    @contextmanager
-    def member(self, *engine: str, wait: bool = True):
-        """A consumer process: `advet run`, or a named engine of `tests.engines`. Killed at the end if need be."""
-        number = len(self.members)
-        log = self.folder / f"member-{self.config.stem}-{number}.log"
+    def spawn(self, *engine: str) -> Member:
+        """Starts a consumer process: `advet run`, or a named engine of `tests.engines`. The caller ends it."""
+        log = self.folder / f"member-{self.config.stem}-{len(self.members)}.log"
         program = ["tests.engines", str(self.config), *engine]
         if not engine:
             program = ["consumer", "run", "--config", str(self.config)]
@@ -207,14 +206,20 @@ class Rig:
             )
         member = Member(process, log)
         self.members.append(member)
+        return member
+
+    @contextmanager
+    def member(self, *engine: str, wait: bool = True):
+        """As `spawn`; killed at the end if need be."""
+        member = self.spawn(*engine)
         try:
             if wait:
                 member.wait_ready()
             yield member
         finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+            if member.process.poll() is None:
+                member.process.kill()
+            member.process.wait()
 
     def produce(self, events: Iterable[dict | bytes | tuple]) -> list[tuple[int, int]]:
         """Sends events (dict: a submission, keyed; bytes: as they are; tuple: value, key, headers); returns

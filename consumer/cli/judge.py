@@ -113,8 +113,8 @@ async def _judge(settings: Settings, event: AdSubmission, files: dict[str, Path]
     async with started(build_parts(settings)) as parts:
         watch = StorageWatch(source, settings.storage.probe_seconds, metrics)
         pipeline = Pipeline(settings, Stages(source, watch, parts), metrics)
-        pipeline.open(record)
+        pipeline.budget.open(record, record.size_bytes)
         try:
             return await pipeline.judge(Incoming(record, event, hashlib.sha256(value).hexdigest(), None), Trial(record))
         finally:
-            pipeline.close(record)
+            pipeline.budget.close(record)

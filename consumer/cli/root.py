@@ -14,6 +14,8 @@ COMMANDS = {
     "submit": "consumer.cli.submit:submit_command",
     "tail": "consumer.cli.tail:tail_command",
     "topics": "consumer.cli.topics:topics_group",
+    "skip": "consumer.cli.operate:skip_command",
+    "breaker": "consumer.cli.operate:breaker_group",
     "doctor": "consumer.cli.doctor:doctor_command",
     "config": "consumer.cli.config:config_group",
     "schema": "consumer.cli.schema:schema_group",

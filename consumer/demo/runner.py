@@ -88,7 +88,7 @@ async def demo_stack(broker: Literal["embedded", "kafka"]) -> AsyncIterator[Demo
 
 def _consumer_program(folder: Path, port: int) -> Program:
     command = (sys.executable, "-m", "consumer", "run", "--config", str(folder / "advet.local.toml"))
-    flags = ("--policy-unchecked", "approve", "--http-port", str(port), "--logs-format", "json")
+    flags = ("--policy-unchecked", "approve", "--http-port", str(port), "--admin-port", "0", "--logs-format", "json")
     return Program("consumer", command + flags, folder)
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 
+from consumer.errors import AdvetError
 from consumer.kafka.completion_map import WINDOW_OFFSETS, Coverage
 from consumer.kafka.ledger import KeyOrder, PartitionLedger
 from consumer.messages import Partition, RawRecord
@@ -26,6 +28,10 @@ class State(Enum):
     """Of an old epoch: whatever finishes now changes nothing."""
 
 
+class SkipRefused(AdvetError):
+    """The record cannot be skipped; the message says why."""
+
+
 class Assignment:
     """Created at every assignment, also of a partition that was owned before."""
 
@@ -38,6 +44,9 @@ class Assignment:
         self.ledger = PartitionLedger(0)
         self.keys: KeyOrder[RawRecord] = KeyOrder()
         self.items: set[asyncio.Task[None]] = set()
+        self._judging: dict[int, asyncio.Task[None]] = {}
+        self.skips: dict[int, str] = {}
+        """Offset → why a person wants it among the dead letters."""
         self.committed = 0
         """Low offset that was committed last."""
         self.isolated = False
@@ -85,6 +94,34 @@ class Assignment:
             self.ledger.finish(offset)
             if self.isolated and self._isolated_records <= 0 and not self.ledger.in_flight:
                 self.isolated = False
+
+    def skip(self, offset: int, reason: str) -> None:
+        """Sends the record at `offset` to the dead letters: what judges it is cancelled, or will not start.
+
+        Raises SkipRefused when it has its outcome. One that is being published right now keeps the outcome it has.
+        """
+        if self.ledger.is_finished(offset):
+            raise SkipRefused(f"offset {offset} has its verdict or dead letter already")
+        self.skips[offset] = reason
+        if (item := self._judging.get(offset)) is not None:
+            item.cancel()
+
+    @contextmanager
+    def skippable(self, offset: int) -> Iterator[None]:
+        """While the current task judges `offset`, a skip cancels it."""
+        item = asyncio.current_task()
+        if item is None:
+            raise RuntimeError("items run in tasks of their own")
+        self._judging[offset] = item
+        try:
+            yield
+        finally:
+            del self._judging[offset]
+
+    def cancelled_by_skip(self, offset: int) -> bool:
+        """Whether the cancellation of the current task was a skip; if so, it is taken back."""
+        item = self._judging[offset]
+        return offset in self.skips and self.state is not State.ENDED and item.uncancel() == 0
 
     def drain(self) -> None:
         """Takes nothing more; what runs may finish."""

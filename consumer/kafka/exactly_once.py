@@ -11,12 +11,21 @@ from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, UnknownError, UnsupportedVersionError
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OffsetMetadataTooLargeError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    UnknownError,
+    UnsupportedVersionError,
+)
 
 from consumer.errors import StartRefused, StreamBroken
 from consumer.kafka.assignment import Assignment, State
-from consumer.kafka.completion_map import Coverage, MapUnreadable, decode, encode
+from consumer.kafka.committed import committed_coverage
+from consumer.kafka.completion_map import Coverage, encode
 from consumer.kafka.connection import AIOKAFKA, Clients, client_options
 from consumer.kafka.delivery import ActivationAbandoned, MustRejoin, Reached
 from consumer.kafka.positions import check_in_range, start_position
@@ -27,7 +36,14 @@ from consumer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-ASK_SECONDS = 10.0
+REFUSED = (
+    MessageSizeTooLargeError,
+    OffsetMetadataTooLargeError,
+    TopicAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+"""Errors that trying again will not mend."""
 BATCH_RECORDS = 500
 IDLE_COMMIT_SECONDS = 1.0
 """After this long without outcomes, offsets that hold no records (markers) are committed as well."""
@@ -176,32 +192,24 @@ class ExactlyOnce:
         return coverage
 
     async def _committed(self, tp: TopicPartition, transactions: Transactions) -> Coverage:
-        async with asyncio.timeout(ASK_SECONDS):
-            coordinator = await self._admin.find_coordinator(self._settings.kafka.group)
-            await transactions.barrier()
-            # asked of the very coordinator that acknowledged the barrier; a missing answer means: ask again
-            answer = await self._admin.list_consumer_group_offsets(
-                self._settings.kafka.group, group_coordinator_id=coordinator, partitions=[tp]
-            )
-        found: OffsetAndMetadata | None = answer.get(tp)
-        if found is None:
-            raise TimeoutError(f"the coordinator gave no answer for {tp}")
-        if found.offset < self._floors.get(tp, -1):
-            raise TimeoutError(f"the coordinator answered {found.offset} for {tp}, which is older than acknowledged")
-        if found.offset == -1:
+        coverage = await committed_coverage(self._admin, transactions, self._settings.kafka.group, tp)
+        low = -1 if coverage is None else coverage.low
+        if low < self._floors.get(tp, -1):
+            raise TimeoutError(f"the coordinator answered {low} for {tp}, which is older than acknowledged")
+        if coverage is None:
             return Coverage(await start_position(self._consumer, tp, self._settings.kafka.start))
-        await check_in_range(self._consumer, tp, found.offset)
-        try:
-            return decode(found.offset, found.metadata)
-        except MapUnreadable as error:
-            raise StreamBroken(
-                f"{tp.topic}[{tp.partition}]: {error}. Upgrade to the version that wrote it, or see RUNBOOK"
-            ) from error
+        await check_in_range(self._consumer, tp, low)
+        return coverage
 
     async def _run(self, lane: Lane) -> None:
         """A lane's loop, and the decision what its end means."""
         try:
             await lane.run()
+        except REFUSED as error:
+            raise StreamBroken(
+                f"{lane.assignment.partition}: the broker will not take this: {error!r}. "
+                "`advet topics apply` and `advet doctor` tell what is missing"
+            ) from error
         except (KafkaError, TimeoutError, OSError) as error:
             # The outcome is unknown: only a new producer and the committed state can tell. Items are judged again.
             log.warning("transaction_lost", partition=lane.assignment.partition.number, error=repr(error))

@@ -4,14 +4,19 @@ import asyncio
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest_v2
+from aiokafka.protocol.api import Request
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import AdvetError
 from consumer.kafka.admin import admin_client
+from consumer.kafka.connection import client_options
 from consumer.kafka.topics import existing_topics
 from consumer.settings import KafkaSettings
 
+NO_MEMBERS = frozenset({"Empty", "Dead"})
 COORDINATOR_PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6)
 """A new cluster makes its offsets topic at the first question, and a coordinator may be moving."""
 
@@ -49,3 +54,30 @@ async def _ask(
             return offsets
         await asyncio.sleep(pause_seconds)
     raise AssertionError("the last attempt returns or raises")
+
+
+async def has_members(settings: KafkaSettings, coordinator: int) -> bool:
+    """Whether anyone is in `settings.group`, asked of its coordinator. Raises KafkaError."""
+    client = AIOKafkaClient(**client_options(settings))
+    try:
+        await client.bootstrap()
+        await client.ready(coordinator)
+        answer = await client.send(coordinator, _DescribeGroup(settings.group))
+    finally:
+        await client.close()
+    [(error_code, _name, state, *_rest)] = answer.groups
+    if error_code:
+        raise for_code(error_code)
+    return state not in NO_MEMBERS
+
+
+class _DescribeGroup(Request[DescribeGroupsRequest_v2]):  # type: ignore[misc]  # aiokafka ships no types
+    """At most version 2: aiokafka decodes the answer to version 3 by the wrong schema."""
+
+    API_KEY = DescribeGroupsRequest_v2.API_KEY
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: type[DescribeGroupsRequest_v2]) -> DescribeGroupsRequest_v2:
+        return request_struct_class([self._group])

@@ -68,6 +68,10 @@ class PartitionLedger:
             low = self.low
             self._finished = {other for other in self._finished if other > low or other >= self._position}
 
+    def is_finished(self, offset: int) -> bool:
+        """Whether the terminal record of `offset` is durable."""
+        return offset < self.low or offset in self._finished
+
     def after(self, finishing: Collection[int]) -> tuple[int, frozenset[int]]:
         """`low`, and the finished offsets above it, once `finishing` are durable as well; changes nothing."""
         leaving = frozenset(finishing)

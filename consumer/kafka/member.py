@@ -13,13 +13,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from consumer.errors import StreamBroken
-from consumer.kafka.assignment import Assignment, State
+from consumer.kafka.assignment import Assignment, SkipRefused, State
 from consumer.kafka.at_least_once import AtLeastOnce
-from consumer.kafka.connection import client_options
+from consumer.kafka.connection import AIOKAFKA, Clients, client_options
 from consumer.kafka.delivery import Delivery, Reached
 from consumer.kafka.exactly_once import ExactlyOnce
 from consumer.kafka.rebalance import Rebalance
-from consumer.messages import RawRecord, Terminal
+from consumer.messages import Partition, RawRecord, Terminal
 from consumer.ops.metrics import Metrics
 from consumer.settings import MIB, Settings
 
@@ -42,8 +42,12 @@ class Work(Protocol):
     async def process(self, record: RawRecord) -> Terminal | None:
         """The record's terminal record, or None for a withdrawal. Never raises but for cancellation."""
 
-    def crashed(self, record: RawRecord, crashes: int) -> Terminal:
+    async def crashed(self, record: RawRecord, crashes: int) -> Terminal:
         """The dead letter of a record that has ended `crashes` processes while it ran alone."""
+        ...
+
+    async def skipped(self, record: RawRecord, reason: str) -> Terminal:
+        """The dead letter of a record that a person sent there."""
         ...
 
     def close(self, record: RawRecord) -> None:
@@ -61,13 +65,15 @@ class Work(Protocol):
 class Member:
     """`run` once; afterwards a new member is needed."""
 
-    def __init__(self, settings: Settings, work: Work, metrics: Metrics, reached: Reached) -> None:
+    def __init__(
+        self, settings: Settings, work: Work, metrics: Metrics, reached: Reached, clients: Clients = AIOKAFKA
+    ) -> None:
         self._settings = settings
         self._work = work
         self._metrics = metrics
-        self._consumer = _consumer(settings)
+        self._consumer = _consumer(settings, clients)
         self._delivery: Delivery = (
-            ExactlyOnce(settings, self._consumer, metrics, reached)
+            ExactlyOnce(settings, self._consumer, metrics, reached, clients)
             if settings.delivery == "exactly_once"
             else AtLeastOnce(settings, self._consumer, metrics)
         )
@@ -107,7 +113,7 @@ class Member:
         try:
             await self._delivery.start(tasks, rebalance.restart)
             await self._consumer.start()
-        except KafkaError as error:
+        except (KafkaError, TimeoutError, OSError) as error:
             raise StreamBroken(
                 f"cannot connect to Kafka at {self._settings.kafka.bootstrap}: {error!r}; `advet doctor` tells more"
             ) from error
@@ -209,10 +215,30 @@ class Member:
         if assignment.isolated:
             crashes = await self._delivery.suspect(assignment, record.offset)
             if crashes >= self._settings.flow.crashes_alone:
-                await self._delivery.publish(assignment, record.offset, self._work.crashed(record, crashes))
+                crashed = await self._work.crashed(record, crashes)
+                await self._delivery.publish(assignment, record.offset, crashed)
                 return
-        terminal = await self._work.process(record)
+        terminal = await self._judge(assignment, record)
         await self._delivery.publish(assignment, record.offset, terminal)
+
+    async def _judge(self, assignment: Assignment, record: RawRecord) -> Terminal | None:
+        """The record's outcome, unless a person skips it before it has one."""
+        with assignment.skippable(record.offset):
+            if record.offset not in assignment.skips:
+                try:
+                    return await self._work.process(record)
+                except asyncio.CancelledError:
+                    if not assignment.cancelled_by_skip(record.offset):
+                        raise
+        return await self._work.skipped(record, assignment.skips.pop(record.offset))
+
+    def skip(self, partition: Partition, offset: int, reason: str) -> None:
+        """Sends the record at `offset` to the dead letters, now or when it is read. Raises SkipRefused."""
+        owned = self._rebalance.owned if self._rebalance is not None else {}
+        assignment = owned.get(TopicPartition(partition.topic, partition.number))
+        if assignment is None or assignment.state is not State.ACTIVE:
+            raise SkipRefused(f"this consumer does not own {partition.topic}[{partition.number}] now")
+        assignment.skip(offset, reason)
 
     async def _pass_markers(self, rebalance: Rebalance) -> None:
         """Transaction markers hold offsets too: without this an idle partition would show a lag for ever."""
@@ -221,11 +247,11 @@ class Member:
                 assignment.ledger.reach(await self._consumer.position(tp))
 
 
-def _consumer(settings: Settings) -> AIOKafkaConsumer:
+def _consumer(settings: Settings, clients: Clients) -> AIOKafkaConsumer:
     kafka = settings.kafka
     # a JoinGroup is answered when all members have rejoined: it may take the whole rebalance timeout
     request_seconds = max(kafka.request_timeout_seconds, kafka.rebalance_timeout_seconds + JOIN_ROOM_SECONDS)
-    return AIOKafkaConsumer(
+    return clients.consumer(
         **client_options(kafka) | {"request_timeout_ms": int(request_seconds * 1000)},
         group_id=kafka.group,
         enable_auto_commit=False,

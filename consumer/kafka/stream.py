@@ -6,8 +6,11 @@ import contextlib
 import structlog
 
 from consumer.errors import AdvetError
+from consumer.kafka.assignment import SkipRefused
+from consumer.kafka.connection import AIOKAFKA, Clients
 from consumer.kafka.delivery import MustRejoin, Reached, reached_nothing
 from consumer.kafka.member import Member, Work
+from consumer.messages import Partition
 from consumer.ops.metrics import Metrics
 from consumer.settings import Settings
 
@@ -19,11 +22,19 @@ REJOIN_SECONDS = 1.0
 class Stream:
     """Runs memberships; a member that was fenced leaves, and a new one joins."""
 
-    def __init__(self, settings: Settings, work: Work, metrics: Metrics, reached: Reached = reached_nothing) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        work: Work,
+        metrics: Metrics,
+        reached: Reached = reached_nothing,
+        clients: Clients = AIOKAFKA,
+    ) -> None:
         self._settings = settings
         self._work = work
         self._metrics = metrics
         self._reached = reached
+        self._clients = clients
         self._stopping = asyncio.Event()
         self._member: Member | None = None
 
@@ -31,6 +42,12 @@ class Stream:
     def ready(self) -> bool:
         """Whether the group has answered, every assigned partition can be read, and no shutdown has begun."""
         return not self._stopping.is_set() and self._member is not None and self._member.ready
+
+    def skip(self, partition: Partition, offset: int, reason: str) -> None:
+        """Sends one record to the dead letters; raises SkipRefused."""
+        if self._member is None:
+            raise SkipRefused("this consumer is not in its group now")
+        self._member.skip(partition, offset, reason)
 
     def stop(self) -> None:
         """Asks `run` to drain and return."""
@@ -42,7 +59,7 @@ class Stream:
         Raises StartRefused, or StreamBroken when the stream itself fails.
         """
         while True:
-            self._member = Member(self._settings, self._work, self._metrics, self._reached)
+            self._member = Member(self._settings, self._work, self._metrics, self._reached, self._clients)
             try:
                 return await self._member.run(self._stopping)
             except* MustRejoin as fenced:

@@ -44,6 +44,8 @@ class Metrics:
             "advet_worker_crashes", "Worker processes lost since the start.", ["pool"], registry=registry
         )
         self.storage_out = Gauge("advet_storage_out", "1 while object storage is out.", registry=registry)
+        self.breaker_open = Gauge("advet_breaker_open", "1 while the breaker is open.", registry=registry)
+        self.claims = Counter("advet_claims", "Dead letters whose value went to object storage.", registry=registry)
         self._reasons: frozenset[str] = frozenset()
 
     def show_flow(self, records_in_flight: int, paused_partitions: int, reasons: frozenset[str]) -> None:

@@ -2,6 +2,8 @@
 
 from consumer.settings.model import (
     MIB,
+    AdminSettings,
+    BreakerSettings,
     CreativeSettings,
     FlowSettings,
     Group,
@@ -19,6 +21,8 @@ from consumer.settings.sources import CONFIG_VARIABLE, Loaded, Setting, leaves, 
 __all__ = [
     "CONFIG_VARIABLE",
     "MIB",
+    "AdminSettings",
+    "BreakerSettings",
     "CreativeSettings",
     "FlowSettings",
     "Group",

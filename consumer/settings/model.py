@@ -121,6 +121,9 @@ class StorageSettings(Group):
     buckets: Names = Field(
         ("ad-creatives",), min_length=1, description="Buckets that submissions may name; others are refused."
     )
+    claims_bucket: str | None = Field(
+        None, description="Keeps values of dead letters that their topic refuses; empty: the first of storage.buckets."
+    )
     max_object_bytes: int = Field(32 * MIB, ge=1, le=1024 * MIB, description="Largest creative.")
     concurrency: int = Field(16, ge=1, le=256, description="Downloads at a time.")
     attempts: int = Field(4, ge=1, le=20, description="Tries of one download, with growing pauses and jitter.")
@@ -177,6 +180,19 @@ class FlowSettings(Group):
     )
 
 
+class BreakerSettings(Group):
+    """When failures of the machinery stop the stream."""
+
+    failures: int = Field(10, ge=1, le=1000, description="Failed items, among breaker.window, that open the breaker.")
+    window: int = Field(50, ge=1, le=10_000, description="Latest items that are looked at.")
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.failures > self.window:
+            raise ValueError("breaker.failures must not exceed breaker.window, or the breaker could never open")
+        return self
+
+
 class EngineSettings(Group):
     """Which judge."""
 
@@ -199,6 +215,12 @@ class HttpSettings(Group):
     port: int = Field(9464, ge=0, le=65535, description="0 takes a free port and logs it.")
 
 
+class AdminSettings(Group):
+    """Local port for operators: `advet skip` and `advet breaker reset`."""
+
+    port: int = Field(9465, ge=0, le=65535, description="On 127.0.0.1 only; 0 takes a free port and logs it.")
+
+
 class LogSettings(Group):
     """Logs on stderr."""
 
@@ -218,9 +240,11 @@ class Settings(Group):
     creatives: CreativeSettings = CreativeSettings()
     ocr: OcrSettings = OcrSettings()
     flow: FlowSettings = FlowSettings()
+    breaker: BreakerSettings = BreakerSettings()
     engine: EngineSettings = EngineSettings()
     policy: PolicySettings = PolicySettings()
     http: HttpSettings = HttpSettings()
+    admin: AdminSettings = AdminSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -51,9 +51,10 @@ def local(work: Path) -> Iterator[dict]:
 def member(work: Path, local: dict) -> Iterator[Member]:
     """The real consumer with the real judge."""
     log = work / "run.log"
+    ports = ("--http-port", "0", "--admin-port", "0")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "consumer", "run", "--config", local["config"], "--http-port", "0"],
+            [sys.executable, "-m", "consumer", "run", "--config", local["config"], *ports],
             stdout=subprocess.PIPE,
             stderr=output,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,138 @@
+"""From a record to its terminal record, over as many attempts as it takes; the stream's `Work`.
+
+The one place that decides between another attempt, a dead letter, and holding an item while the breaker is open.
+"""
+
+import asyncio
+
+import structlog
+
+from consumer.breaker import MACHINERY, Breaker
+from consumer.claims import Claims
+from consumer.errors import PermanentError, WorkerCrashed
+from consumer.flow import Backpressure
+from consumer.messages import RawRecord, Terminal
+from consumer.ops.metrics import Metrics
+from consumer.outcome import Trial, dead_letter, verdict_record
+from consumer.pipeline import Pipeline, read
+from consumer.settings import Settings
+from consumer.workers.pool import WorkersUnavailable
+from schemas import Reason, Stage
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 1.0
+
+
+class Processor:
+    """Counts what is in flight, runs the pipeline, and makes dead letters of what cannot be judged."""
+
+    def __init__(
+        self, settings: Settings, pipeline: Pipeline, claims: Claims, breaker: Breaker, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._claims = claims
+        self._breaker = breaker
+        self._metrics = metrics
+        self._backpressure = Backpressure(settings.flow, pipeline.budget, settings.kafka.max_record_bytes)
+
+    def open(self, record: RawRecord) -> None:
+        """Counts the record against the bounds."""
+        self._pipeline.budget.open(record, record.size_bytes)
+
+    def close(self, record: RawRecord) -> None:
+        """Gives back all bytes the record held."""
+        self._pipeline.budget.close(record)
+
+    def pauses(self, records_in_flight: int) -> frozenset[str]:
+        """Why nothing more may be read now."""
+        self._metrics.in_flight_bytes.set(self._pipeline.budget.used_bytes)
+        self._metrics.breaker_open.set(self._breaker.open)
+        capacity = self._pipeline.capacity
+        reasons = set(self._backpressure.reasons(records_in_flight, capacity.items, capacity.reason))
+        if self._pipeline.storage_out:
+            reasons.add("storage")
+        if self._breaker.open:
+            reasons.add("breaker")
+        return frozenset(reasons)
+
+    def room(self, records_in_flight: int) -> int:
+        """Records that may be read at once; at least 1."""
+        return self._backpressure.room(records_in_flight)
+
+    async def process(self, record: RawRecord) -> Terminal | None:
+        """The terminal record, or None for a withdrawal; never raises but for cancellation."""
+        if record.value is None:
+            self._metrics.withdrawals.inc()
+            return None
+        while True:
+            trial = Trial(record)
+            try:
+                terminal = await self._attempts(trial)
+            except PermanentError as error:
+                if error.reason not in MACHINERY or not self._breaker.failed():
+                    return await self._dead_letter(trial, error)
+                log.warning("breaker_open", **_where(record), reason=error.reason, message=error.message)
+                await self._breaker.wait_closed()
+            else:
+                self._breaker.succeeded()
+                return terminal
+
+    async def _attempts(self, trial: Trial) -> Terminal:
+        """The verdict's record. Raises PermanentError."""
+        while True:
+            try:
+                incoming = read(trial.record)
+                verdict = await self._pipeline.judge(incoming, trial)
+            except PermanentError:
+                raise
+            except WorkersUnavailable as error:
+                # the machine is at fault, not the item: it waits, which stops the poller once the bounds are reached
+                self._metrics.attempts.labels(type(error).__name__).inc()
+                log.warning("workers_unavailable", **_where(trial.record), error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception as error:
+                trial.failed()
+                self._metrics.attempts.labels(type(error).__name__).inc()
+                log.warning("attempt_failed", **_where(trial.record), attempt=trial.attempts, exc_info=error)
+                if trial.attempts >= self._settings.flow.max_attempts:
+                    raise _given_up(error) from error
+                trial.attempts += 1
+            else:
+                self._metrics.verdicts.labels(verdict.decision).inc()
+                return verdict_record(verdict, incoming, self._settings.topics)
+
+    async def crashed(self, record: RawRecord, crashes: int) -> Terminal:
+        """The dead letter of a record that has ended `crashes` processes while it ran alone."""
+        message = f"{crashes} consumer processes ended while they judged this record alone"
+        return await self._dead_letter(
+            Trial(record, attempts=crashes), PermanentError(Reason.WORKER_CRASH, Stage.JUDGE, message)
+        )
+
+    async def skipped(self, record: RawRecord, reason: str) -> Terminal:
+        """The dead letter of a record that a person sent there; `reason` is theirs."""
+        return await self._dead_letter(Trial(record), PermanentError(Reason.SKIPPED_BY_OPERATOR, Stage.ADMIT, reason))
+
+    async def _dead_letter(self, trial: Trial, error: PermanentError) -> Terminal:
+        trial.failed()
+        self._metrics.dead_letters.labels(error.reason, error.stage).inc()
+        log.info(
+            "dead_letter",
+            **_where(trial.record),
+            reason=error.reason,
+            stage=error.stage,
+            message=error.message,
+        )
+        letter = dead_letter(trial, error, self._pipeline.judge_identity, self._settings.kafka.group)
+        return await self._claims.fit(trial.record, letter)
+
+
+def _given_up(error: Exception) -> PermanentError:
+    """For an item that failed in every attempt without a reason of its own; the class's name, never its text."""
+    reason = Reason.WORKER_CRASH if isinstance(error, WorkerCrashed) else Reason.INTERNAL_ERROR
+    return PermanentError(reason, Stage.JUDGE, f"failed in every attempt: {type(error).__name__}")
+
+
+def _where(record: RawRecord) -> dict[str, int]:
+    return {"partition": record.partition.number, "offset": record.offset}
