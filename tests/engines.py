@@ -1,9 +1,12 @@
 """Engines of known behaviour behind the real port, and a consumer process that uses one.
 
-`python -m tests.engines CONFIG ENGINE ARGUMENT` is `advet run` with such an engine and without OCR.
+`python -m tests.engines CONFIG ENGINE ARGUMENT [PLAN FOLDER]` is `advet run` with such an engine and without OCR.
 """
 
 import asyncio
+import os
+import random
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,11 +14,13 @@ from pathlib import Path
 from consumer.app import Consumer
 from consumer.creatives.decoder import Decoder
 from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
+from consumer.kafka.delivery import reached_nothing
 from consumer.messages import OcrLine, Picture
 from consumer.ops.logs import configure
 from consumer.pipeline import Parts
 from consumer.settings import Settings, load
 from schemas import EngineFingerprint
+from tests.faults.failpoints import Failpoints, Folder, Plan
 
 
 class FixedTimeEngine:
@@ -68,6 +73,23 @@ class BusyEngine(FixedTimeEngine):
         return Capacity(items=0 if self._gate.exists() else 100, bytes=2**40, reason="gpu_memory")
 
 
+class JitterEngine(FixedTimeEngine):
+    """Takes up to `seconds` an ad, so that ads finish out of order."""
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        await asyncio.sleep(random.uniform(0, self._seconds))
+        return Findings(model_ran=True)
+
+
+class DeadlyEngine(JitterEngine):
+    """Ends its whole process, as the kernel does when memory runs out, for submissions whose title is `poison`."""
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        if prepared.submission.text.title == "poison":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await super().judge(prepared)
+
+
 class HeaderEngine(FixedTimeEngine):
     """Is content with what the headers of creatives say."""
 
@@ -93,19 +115,22 @@ ENGINES: dict[str, Callable[[str], FixedTimeEngine]] = {
     "serial": lambda argument: FixedTimeEngine(float(argument), concurrency=1),
     "header": lambda argument: HeaderEngine(float(argument)),
     "failing": lambda argument: FailingEngine(float(argument)),
+    "jitter": lambda argument: JitterEngine(float(argument)),
+    "deadly": lambda argument: DeadlyEngine(float(argument)),
     "busy": lambda argument: BusyEngine(Path(argument)),
 }
 
 
-def main(config: str, engine: str, argument: str) -> None:
-    """Runs the consumer with the named engine until SIGTERM."""
+def main(config: str, engine: str, argument: str, plan: str = "", folder: str = "") -> None:
+    """Runs the consumer with the named engine until SIGTERM; with `plan`, hurts itself as `Failpoints` does."""
     settings = load(config=Path(config)).settings
     configure(settings.logs)
+    reached = Failpoints(Folder(Path(folder)), Plan.parse(plan)).reached if plan else reached_nothing
 
     def build(chosen: Settings) -> Parts:
         return Parts(ENGINES[engine](argument), Decoder(chosen.creatives), NoReader())
 
-    asyncio.run(Consumer(settings, build).run())
+    asyncio.run(Consumer(settings, build, reached).run())
 
 
 if __name__ == "__main__":
