@@ -58,6 +58,12 @@ class ByteBudget:
         finally:
             self._waiting.pop(granted, None)
 
+    def restart(self, owner: object, size_bytes: int) -> None:
+        """Gives back what an attempt has reserved: the item holds `size_bytes` again."""
+        self.used_bytes += size_bytes - self._held[owner]
+        self._held[owner] = size_bytes
+        self._wake()
+
     def close(self, owner: object) -> None:
         """Gives back all that the item held."""
         self.used_bytes -= self._held.pop(owner)

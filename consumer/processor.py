@@ -4,6 +4,7 @@ The one place that decides between another attempt, a dead letter, and holding a
 """
 
 import asyncio
+import traceback
 
 import structlog
 
@@ -22,6 +23,8 @@ from schemas import Reason, Stage
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+SHOWN_FRAMES = 5
 
 
 class Processor:
@@ -81,7 +84,9 @@ class Processor:
 
     async def _attempts(self, trial: Trial) -> Terminal:
         """The verdict's record. Raises PermanentError."""
+        pause_seconds = RETRY_SECONDS
         while True:
+            self._pipeline.budget.restart(trial.record, trial.record.size_bytes)
             try:
                 incoming = read(trial.record)
                 verdict = await self._pipeline.judge(incoming, trial)
@@ -91,11 +96,20 @@ class Processor:
                 # the machine is at fault, not the item: it waits, which stops the poller once the bounds are reached
                 self._metrics.attempts.labels(type(error).__name__).inc()
                 log.warning("workers_unavailable", **_where(trial.record), error=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
             except Exception as error:
                 trial.failed()
                 self._metrics.attempts.labels(type(error).__name__).inc()
-                log.warning("attempt_failed", **_where(trial.record), attempt=trial.attempts, exc_info=error)
+                # where it happened, and not what it says: messages of libraries quote the ad
+                frames = traceback.format_tb(error.__traceback__)[-SHOWN_FRAMES:]
+                log.warning(
+                    "attempt_failed",
+                    **_where(trial.record),
+                    attempt=trial.attempts,
+                    error=type(error).__name__,
+                    frames=frames,
+                )
                 if trial.attempts >= self._settings.flow.max_attempts:
                     raise _given_up(error) from error
                 trial.attempts += 1

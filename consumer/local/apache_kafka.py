@@ -105,7 +105,8 @@ class KafkaCluster:
             raise ValueError("further listeners are for one-node clusters")
         install = await asyncio.to_thread(install_kafka)
         cluster_id = kept_cluster_id(folder)
-        ports, controllers = free_ports(nodes), free_ports(nodes)
+        ports = free_ports(2 * nodes)
+        ports, controllers = ports[:nodes], ports[nodes:]
         voters = ",".join(f"{i}@{LOOPBACK}:{port}" for i, port in enumerate(controllers, start=1))
         made = []
         for number, (port, controller) in enumerate(zip(ports, controllers, strict=True), start=1):

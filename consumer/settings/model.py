@@ -80,7 +80,7 @@ class KafkaSettings(Group):
     @property
     def largest_output_bytes(self) -> int:
         """Largest record that is written: a dead letter is the input's record and its facts."""
-        return self.max_record_bytes + DEAD_LETTER_ROOM_BYTES
+        return max(self.max_record_bytes, MIB) + DEAD_LETTER_ROOM_BYTES
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:

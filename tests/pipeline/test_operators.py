@@ -1,5 +1,6 @@
 """What an operator does to a running stream: the breaker, skipping a record, dead letters that do not fit."""
 
+import asyncio
 import hashlib
 import json
 import re
@@ -9,7 +10,9 @@ import sys
 import boto3
 import botocore.config
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from consumer.kafka.admin import admin_client
 from tests.rig import Member, Outcome, Rig, submission, wait_for
 
 pytestmark = pytest.mark.kafka
@@ -46,7 +49,7 @@ def reasons(outcomes: list[Outcome]) -> list[str]:
 
 
 def test_a_bad_deploy_opens_the_breaker_and_a_good_one_loses_nothing(rig):
-    """Every item fails: a handful of dead letters at most, unready, offsets uncommitted; then all the rest is judged."""
+    """Every item fails: a few dead letters at most, unready, offsets uncommitted; then all the rest is judged."""
     sent = rig.produce(submission(n, text={"title": "poison"}) for n in range(60))
     with rig.member("failing", "0") as member:
         wait_for(lambda: member.metric("advet_breaker_open") == 1, member)
@@ -83,7 +86,16 @@ def test_the_owner_skips_a_record_that_hangs(rig):
     with rig.member("fixed", "8") as member:
         wait_for(lambda: member.metric("advet_in_flight_records") == 6, member)
         topic = rig.settings.topics.submissions
-        asked = ("skip", topic, str(partition), str(offset), "--reason", "known bad", "--admin-port", admin_port(member))
+        asked = (
+            "skip",
+            topic,
+            str(partition),
+            str(offset),
+            "--reason",
+            "known bad",
+            "--admin-port",
+            admin_port(member),
+        )
         skipped = advet(rig, *asked)
         assert skipped.returncode == 0, skipped.stderr
         [letter] = rig.collect(1, member=member)
@@ -135,9 +147,17 @@ def test_the_largest_record_that_the_input_takes_fits_with_its_facts(rig):
 
 
 def test_a_dead_letter_that_does_not_fit_leaves_its_value_in_storage(rig, weed_store):
-    """The input holds more than `kafka.max_record_bytes` says: bucket, key and sha256 stand in for the value."""
-    rig.config.write_text(rig.config.read_text().replace("[kafka]\n", "[kafka]\nmax_record_bytes = 100000\n"))
-    value = b"x" * 900_000
+    """The input takes more than `kafka.max_record_bytes` says: bucket, key and sha256 stand in for the value."""
+
+    async def raise_limit() -> None:
+        async with admin_client(rig.settings.kafka) as admin:
+            limit = {"max.message.bytes": str(3 * 1024 * 1024)}
+            await admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, rig.settings.topics.submissions, limit)]
+            )
+
+    asyncio.run(raise_limit())
+    value = b"x" * 1_800_000
     [origin] = rig.produce([(value, b"k", [("h", b"1")])])
     with rig.member("fixed", "0") as member:
         [letter] = rig.collect(1, member=member)

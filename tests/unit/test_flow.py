@@ -123,3 +123,22 @@ def test_room_never_passes_a_bound_and_is_never_nothing():
     assert pressure.room(9) == 1
     budget.open("a", 4 * MIB)
     assert pressure.room(2) == 1
+
+
+def test_an_attempt_gives_back_what_the_one_before_had_reserved():
+    async def scenario():
+        budget = ByteBudget(100)
+        budget.open("a", 10)
+        budget.open("b", 10)
+        await budget.reserve("a", 60)
+        waiting = asyncio.create_task(budget.reserve("b", 50))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        budget.restart("a", 10)
+        await asyncio.wait_for(waiting, 1)
+        assert budget.used_bytes == 70
+        budget.close("a")
+        budget.close("b")
+        assert budget.used_bytes == 0
+
+    asyncio.run(scenario())
