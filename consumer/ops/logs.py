@@ -11,6 +11,7 @@ from consumer.settings import LogSettings
 QUIET_LOGGERS = ("aiokafka", "botocore", "boto3", "urllib3", "uvicorn")
 """Libraries that repeat themselves while a peer is down: only their errors, and each once a minute."""
 REPEAT_SECONDS = 60.0
+REMEMBERED = 1000
 
 
 class OnceAMinute(logging.Filter):
@@ -27,6 +28,8 @@ class OnceAMinute(logging.Filter):
         now, said = time.monotonic(), (record.name, str(record.msg))
         if now - self._said.get(said, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return False
+        if len(self._said) >= REMEMBERED:
+            self._said.clear()
         self._said[said] = now
         return True
 

@@ -156,10 +156,17 @@ class OcrSettings(Group):
 
     workers: int = Field(1, ge=1, le=64, description="OCR processes.")
     threads: int = Field(2, ge=1, le=64, description="Threads of one OCR process.")
-    seconds: float = Field(30, gt=0, le=300, description="One picture, then its process is killed.")
+    seconds: float = Field(
+        30, gt=0, le=300, description="One look at a picture, then its process is killed; a long page takes up to six."
+    )
     start_seconds: float = Field(60, gt=0, le=600, description="Loading the models.")
     memory_bytes: int = Field(4096 * MIB, ge=1024 * MIB, le=65536 * MIB, description="Address space of one process.")
-    max_side: int = Field(2000, ge=320, le=10000, description="Longer side that OCR looks at; larger is scaled down.")
+    max_side: int = Field(
+        2000,
+        ge=320,
+        le=10000,
+        description="Longer side of one look; larger pictures are scaled down, long pages read in tiles.",
+    )
     min_confidence: float = Field(0.6, ge=0, le=1, description="Below it a line cannot prove that nothing is missing.")
 
 

@@ -41,7 +41,7 @@ def advet(rig: Rig, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def admin_port(member: Member) -> str:
-    return wait_for(lambda: re.search(r'"name": "admin", .*"port": (\d+)', member.log.read_text()), member)[1]
+    return str(wait_for(lambda: re.search(r'"name": "admin", .*"port": (\d+)', member.log.read_text()), member)[1])
 
 
 def reasons(outcomes: list[Outcome]) -> list[str]:
@@ -85,17 +85,8 @@ def test_the_owner_skips_a_record_that_hangs(rig):
     partition, offset = sent[3]
     with rig.member("fixed", "8") as member:
         wait_for(lambda: member.metric("advet_in_flight_records") == 6, member)
-        topic = rig.settings.topics.submissions
-        asked = (
-            "skip",
-            topic,
-            str(partition),
-            str(offset),
-            "--reason",
-            "known bad",
-            "--admin-port",
-            admin_port(member),
-        )
+        coordinates = (rig.settings.topics.submissions, str(partition), str(offset))
+        asked = ("skip", *coordinates, "--reason", "known bad", "--admin-port", admin_port(member))
         skipped = advet(rig, *asked)
         assert skipped.returncode == 0, skipped.stderr
         [letter] = rig.collect(1, member=member)
@@ -151,10 +142,8 @@ def test_a_dead_letter_that_does_not_fit_leaves_its_value_in_storage(rig, weed_s
 
     async def raise_limit() -> None:
         async with admin_client(rig.settings.kafka) as admin:
-            limit = {"max.message.bytes": str(3 * 1024 * 1024)}
-            await admin.alter_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, rig.settings.topics.submissions, limit)]
-            )
+            limit, topic = {"max.message.bytes": str(3 * 1024 * 1024)}, rig.settings.topics.submissions
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, limit)])
 
     asyncio.run(raise_limit())
     value = b"x" * 1_800_000
