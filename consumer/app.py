@@ -108,6 +108,8 @@ class Consumer:
     async def _work(self) -> int:
         settings = self._settings
         async with started(self._build(settings)) as parts:
+            for pool, part in (("decode", parts.decoder), ("ocr", parts.reader)):
+                self._metrics.count_crashes(pool, part)
             store = S3Store(settings.storage)
             await store.start()
             try:

@@ -111,6 +111,11 @@ class Engine(Protocol):
 class TextReader(Protocol):
     """OCR as a preparation step; runs in processes of its own."""
 
+    @property
+    def crashes(self) -> int:
+        """Processes lost since the start."""
+        ...
+
     async def start(self) -> None:
         """Loads the models; raises StartRefused or WorkerCrashed."""
         ...

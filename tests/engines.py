@@ -100,6 +100,8 @@ class HeaderEngine(FixedTimeEngine):
 class NoReader:
     """Reads nothing: for engines that do not look at words in pictures."""
 
+    crashes = 0
+
     async def start(self) -> None:
         pass
 

@@ -1,8 +1,19 @@
 """Every metric of advet: one definition each, with its kind, unit, labels and meaning."""
 
+from typing import Protocol
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+
+class Crashing(Protocol):
+    """Something whose processes can be lost."""
+
+    @property
+    def crashes(self) -> int:
+        """Processes lost since the start."""
+        ...
 
 
 class Metrics:
@@ -47,6 +58,10 @@ class Metrics:
         self.breaker_open = Gauge("advet_breaker_open", "1 while the breaker is open.", registry=registry)
         self.claims = Counter("advet_claims", "Dead letters whose value went to object storage.", registry=registry)
         self._reasons: frozenset[str] = frozenset()
+
+    def count_crashes(self, pool: str, workers: Crashing) -> None:
+        """Exports `workers.crashes` as they are at every scrape."""
+        self.worker_crashes.labels(pool).set_function(lambda: workers.crashes)
 
     def show_flow(self, records_in_flight: int, paused_partitions: int, reasons: frozenset[str]) -> None:
         """Sets the gauges that follow the poll loop."""
