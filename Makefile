@@ -36,7 +36,7 @@ format: .venv/.installed-dev ## Formats and fixes what ruff can
 docs: .venv/.installed-dev ## Writes the settings table into the READMEs
 	$(BIN)/python infra/dev/settings_table.py
 
-bench: .venv/.installed-dev ## One benchmark: make bench ARGS='NAME …'
+bench: .venv/.installed-dev .cache/bench/.installed ## One benchmark: make bench ARGS='NAME …'
 	$(BIN)/python infra/dev/bench.py $(ARGS)
 
 faults: .venv/.installed-dev ## Seeded fault schedules against real processes
@@ -48,6 +48,10 @@ lock: .venv/.installed-dev ## Writes requirements/*.txt anew (ARGS=--upgrade mov
 clean: ## Removes .venv and every cache; keeps what git tracks
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The frameworks that benchmarks run beside advet pin versions that it has left behind: an environment of their own.
+.cache/bench/.installed: requirements/bench.txt .venv/.installed-dev
+	infra/dev/install_peers.sh
 
 .venv/.installed-%: requirements/%.txt requirements/build.txt pyproject.toml infra/dev/install.sh
 	infra/dev/install.sh $*

@@ -20,4 +20,5 @@ compile build requirements/build.in --constraint requirements/dev.txt "$@"
 compile base pyproject.toml --constraint requirements/dev.txt
 compile screening pyproject.toml --extra screening --constraint requirements/dev.txt
 compile demo pyproject.toml --extra screening --extra demo --constraint requirements/dev.txt
+compile bench requirements/bench.in "$@"
 compile gpu pyproject.toml --extra screening --extra gpu --constraint requirements/dev.txt "$@"

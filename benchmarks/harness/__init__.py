@@ -1,0 +1,1 @@
+"""What `benchmarks.stream` is made of: the broker and the store, load, measurement, results."""

@@ -1,0 +1,123 @@
+"""The contenders, and one of them as a running process."""
+
+import re
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.ground import Ground, unique
+from benchmarks.peers.work import Task
+from consumer.local.process import Child, Program
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS_PYTHON = ROOT / ".cache" / "bench" / "bin" / "python"
+STOP_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A program of `benchmarks.peers` and how it is set."""
+
+    name: str
+    program: str
+    guarantee: str = "at_least_once"
+    work: str = "same"
+    commit_seconds: float | None = None
+    """Instead of the plan's."""
+    drains: bool = True
+    """Whether its throughput is measured; else only its cost at a fixed rate."""
+
+    @property
+    def python(self) -> Path:
+        """Frameworks live in an environment of their own; so does the loop, for the same versions."""
+        return Path(sys.executable) if self.program == "advet" else PEERS_PYTHON
+
+
+LOOP = "loop"
+CONTENDERS = (
+    Contender(LOOP, "loop"),
+    Contender("advet exactly-once", "advet", "exactly_once"),
+    Contender("advet at-least-once", "advet"),
+    Contender("FastStream batch", "faststream_batch"),
+    Contender("Quix exactly-once", "quix", "exactly_once"),
+    Contender("Quix at-least-once", "quix"),
+    Contender("loop, bare work", "loop", work="bare"),
+    Contender("advet exactly-once 25 ms", "advet", "exactly_once", commit_seconds=0.025, drains=False),
+)
+
+
+@dataclass(slots=True)
+class Running:
+    """A started contender."""
+
+    task: Task
+    child: Child
+    targets: tuple[str, ...]
+    port: int | None = None
+
+    def check(self) -> None:
+        """Raises ChildFailed with the end of its log when it has ended."""
+        if not self.child.alive:
+            raise self.child.failure("ended")
+
+    def transactions(self) -> float | None:
+        """Transactions that advet has committed so far; None for others."""
+        if self.port is None:
+            found = re.search(rb'"port": (\d+)', self.child.program.log.read_bytes())
+            if found is None:
+                return None
+            self.port = int(found[1])
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            sample = re.search(rb"^advet_transactions_total (\S+)$", answer.read(), re.MULTILINE)
+        return float(sample[1]) if sample else None
+
+
+@asynccontextmanager
+async def started(
+    contender: Contender, ground: Ground, source: str, folder: Path, *, full: bool, broker_time: bool
+) -> AsyncIterator[Running]:
+    """Starts a contender on `source` with target topics and a group of its own; ends it when the block is left."""
+    target = unique("out")
+    targets = (target, f"{target}-dead", f"{target}-oom") if contender.program == "advet" else (target,)
+    await ground.topics(*targets, broker_time=broker_time)
+    plan = ground.plan
+    folder = folder / target
+    folder.mkdir()
+    task = Task(
+        bootstrap=ground.bootstrap,
+        group=target,
+        source=source,
+        target=target,
+        guarantee=contender.guarantee,
+        work=contender.work,
+        concurrency=plan.concurrency_full if full else plan.concurrency,
+        linger_ms=plan.linger_ms,
+        commit_seconds=contender.commit_seconds or plan.commit_seconds,
+        threads=plan.threads,
+        folder=str(folder),
+        endpoint=ground.store.endpoint if full else "",
+        access_key=ground.store.keys.access if full else "",
+        secret_key=ground.store.keys.secret if full else "",
+    )
+    task.write(folder / "task.json")
+    program = Program(
+        contender.program,
+        (
+            str(contender.python),
+            "-W",
+            "ignore",
+            "-m",
+            f"benchmarks.peers.{contender.program}",
+            str(folder / "task.json"),
+        ),
+        folder,
+        {"PYTHONPATH": str(ROOT)},
+    )
+    child = Child.spawn(program)
+    try:
+        yield Running(task, child, targets)
+    finally:
+        await child.stop(STOP_SECONDS)

@@ -1,0 +1,102 @@
+"""advet itself: the real consumer process with an engine that finds nothing and needs no pixels."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.peers.work import ENGINE, POLICY_VERSION, Task
+from consumer.app import Consumer
+from consumer.creatives.decoder import Decoder
+from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
+from consumer.messages import OcrLine, Picture
+from consumer.ops.logs import configure
+from consumer.pipeline import Parts
+from consumer.settings import Settings, load
+
+
+class NullEngine:
+    """Approves everything at once."""
+
+    fingerprint = ENGINE
+    policy_version = POLICY_VERSION
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def capacity(self) -> Capacity:
+        return Capacity(items=10_000, bytes=2**40, reason="")
+
+    def quote(self, facts: AdFacts) -> Price:
+        return Price(bytes=0, needs_pixels=False)
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        return Findings(model_ran=True)
+
+
+class NoReader:
+    """Is never asked: nobody looks at pixels."""
+
+    crashes = 0
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def read(self, pictures: Sequence[Picture]) -> tuple[OcrLine, ...]:
+        raise AssertionError("a null judge needs no words")
+
+
+def settings_file(task: Task) -> str:
+    """The task as an `advet.toml`."""
+    tables: dict[str, dict[str, object]] = {
+        "kafka": {"bootstrap": task.bootstrap, "group": task.group},
+        "topics": {
+            "submissions": task.source,
+            "verdicts": task.target,
+            "oom_dead_letters": f"{task.target}-oom",
+            "dead_letters": f"{task.target}-dead",
+        },
+        "flow": {
+            "max_records": task.concurrency,
+            "commit_seconds": task.commit_seconds,
+            "publish_seconds": task.commit_seconds,
+        },
+        "storage": {"concurrency": task.threads},
+        "http": {"port": 0},
+        "logs": {"format": "json"},
+    }
+    if task.endpoint:
+        tables["storage"] |= {
+            "endpoint": task.endpoint,
+            "access_key": task.access_key,
+            "secret_key": task.secret_key,
+        }
+    lines = [f"delivery = {json.dumps(task.guarantee)}"]
+    for table, values in tables.items():
+        lines.append(f"[{table}]")
+        lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def main(task: Task) -> None:
+    """Works until SIGTERM."""
+    config = Path(task.folder) / "advet.toml"
+    config.touch(mode=0o600)
+    config.write_text(settings_file(task))
+    settings = load(config=config).settings
+    configure(settings.logs)
+
+    def build(chosen: Settings) -> Parts:
+        return Parts(NullEngine(), Decoder(chosen.creatives), NoReader())
+
+    asyncio.run(Consumer(settings, build).run())
+
+
+if __name__ == "__main__":
+    main(Task.from_arguments())
