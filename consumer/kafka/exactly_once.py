@@ -76,6 +76,9 @@ class Lane:
         self._waiting: list[Outcome] = []
         self._filled = asyncio.Event()
         self._committing = asyncio.Lock()
+        self._suspect: tuple[int, int] | None = None
+        """Offset that is about to run alone, and the number of that try."""
+        self._noted: asyncio.Future[None] | None = None
         self.committed = committed
         """What the broker has acknowledged."""
 
@@ -85,6 +88,16 @@ class Lane:
         self._waiting.append(outcome)
         self._filled.set()
         await outcome.durable
+
+    async def note_suspect(self, offset: int) -> int:
+        """Returns once it is committed that `offset` runs alone now: how many such runs it has not survived."""
+        before = self.committed
+        tries = before.suspect_tries if before.suspect == offset else 0
+        self._suspect = (offset, tries + 1)
+        self._noted = asyncio.get_running_loop().create_future()
+        self._filled.set()
+        await self._noted
+        return tries
 
     async def run(self) -> None:
         """Commits batches for as long as the assignment lives. Raises what `Transactions.commit` raises."""
@@ -97,37 +110,40 @@ class Lane:
             began = clock()
             await self.commit()
 
-    async def commit(self, *, clean: bool = False, suspect: tuple[int, int] | None = None) -> None:
+    async def commit(self, *, clean: bool = False) -> None:
         """One transaction with all that waits; none when nothing has changed.
 
-        `clean` notes an owner that leaves in good order, `suspect` an offset that is about to run alone and how
-        often it has.
+        `clean` notes an owner that leaves in good order.
         """
         async with self._committing:
             batch, self._waiting = self._waiting[:BATCH_RECORDS], self._waiting[BATCH_RECORDS:]
             if not self._waiting:
                 self._filled.clear()
-            coverage = self._coverage(batch, clean, suspect)
-            if coverage == self.committed:
-                return
-            terminals = [outcome.terminal for outcome in batch if outcome.terminal is not None]
-            with self._metrics.transaction_seconds.time():
-                await self.transactions.commit(terminals, coverage.low, encode(coverage))
-            self._metrics.transactions.inc()
-            self.committed = coverage
+            noted, self._noted = self._noted, None
+            coverage = self._coverage(batch, clean)
+            if coverage != self.committed:
+                terminals = [outcome.terminal for outcome in batch if outcome.terminal is not None]
+                with self._metrics.transaction_seconds.time():
+                    await self.transactions.commit(terminals, coverage.low, encode(coverage))
+                self._metrics.transactions.inc()
+                self.committed = coverage
             for outcome in batch:
                 self.assignment.finish(outcome.offset)
                 if not outcome.durable.done():
                     outcome.durable.set_result(None)
+            if noted is not None and not noted.done():
+                noted.set_result(None)
 
-    def _coverage(self, batch: Iterable[Outcome], clean: bool, suspect: tuple[int, int] | None) -> Coverage:
+    def _coverage(self, batch: Iterable[Outcome], clean: bool) -> Coverage:
         low, finished = self.assignment.ledger.after([outcome.offset for outcome in batch])
         before = self.committed
         keeps_starts = low == before.low or self.assignment.isolated
         starts = 0 if clean or not keeps_starts else before.starts
-        if suspect is None and before.suspect is not None and before.suspect >= low and before.suspect not in finished:
-            suspect = (before.suspect, before.suspect_tries)
-        return Coverage(low, finished, starts, *(suspect or (None, 0)))
+        suspect = self._suspect or (before.suspect, before.suspect_tries)
+        if suspect[0] is None or suspect[0] < low or suspect[0] in finished:
+            suspect = (None, 0)  # it has its outcome
+            self._suspect = None
+        return Coverage(low, finished, starts, *suspect)
 
 
 class ExactlyOnce:
@@ -222,11 +238,7 @@ class ExactlyOnce:
 
     async def suspect(self, assignment: Assignment, offset: int) -> int:
         """Commits that `offset` runs alone from now on; returns how many such runs it has not survived."""
-        lane = self._lanes[assignment]
-        before = lane.committed
-        tries = before.suspect_tries if before.suspect == offset else 0
-        await lane.commit(suspect=(offset, tries + 1))
-        return tries
+        return await self._lanes[assignment].note_suspect(offset)
 
     async def settle(self, assignments: Iterable[Assignment]) -> None:
         """Commits what is finished with `starts` at 0; a lane that cannot is left to the next owner."""
@@ -238,7 +250,7 @@ class ExactlyOnce:
             await lane.commit(clean=not lane.assignment.ledger.in_flight)
             tp = TopicPartition(lane.assignment.partition.topic, lane.assignment.partition.number)
             self._floors[tp] = lane.committed.low
-        except (MustRejoin, KafkaError, TimeoutError) as error:
+        except (MustRejoin, KafkaError, TimeoutError, OSError) as error:
             log.warning("settle_failed", partition=lane.assignment.partition.number, error=repr(error))
 
     async def release(self, assignment: Assignment) -> None:

@@ -5,12 +5,12 @@ getmany → assignment.take → order per key → work.process → delivery.publ
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Hashable
 from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, SkipRefused, State
@@ -129,13 +129,13 @@ class Member:
             if self._pauses:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._freed.wait(), POLL_SECONDS)
-            for tp, records in (await self._read(in_flight)).items():
+            for tp, records in (await self._read(rebalance, in_flight)).items():
                 assignment = rebalance.owned.get(tp)
                 if assignment is not None and assignment.state is State.ACTIVE:
                     self._take_all(assignment, tp, records, tasks)
             await self._pass_markers(rebalance)
 
-    async def _read(self, in_flight: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+    async def _read(self, rebalance: Rebalance, in_flight: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         try:
             batches: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
                 # polled while paused as well: it counts as being alive for max.poll.interval
@@ -146,9 +146,10 @@ class Member:
             # expected until the activation of a partition without commits has found its position
             await asyncio.sleep(POLL_SECONDS)
         except OffsetOutOfRangeError as error:
-            raise StreamBroken(
-                f"the position no longer exists: {error}; retention has deleted unread records"
-            ) from error
+            # retention, or a new leader that has not caught up: activation tells them apart
+            log.warning("out_of_range", error=str(error))
+            for tp in error.args[0]:
+                rebalance.restart_partition(tp)
         except KafkaError as error:
             if not error.retriable:
                 raise StreamBroken(f"Kafka refuses to be read: {error!r}; `advet doctor` tells more") from error
@@ -190,14 +191,14 @@ class Member:
                 continue
             self._work.open(record)
             self._metrics.records.inc()
-            if assignment.keys.admit(assignment.key_of(record), record):
-                item = tasks.create_task(self._run_in_order(assignment, record))
+            key = assignment.key_of(record)
+            if assignment.keys.admit(key, record):
+                item = tasks.create_task(self._run_in_order(assignment, key, record))
                 assignment.items.add(item)
                 item.add_done_callback(assignment.items.discard)
 
-    async def _run_in_order(self, assignment: Assignment, record: RawRecord) -> None:
+    async def _run_in_order(self, assignment: Assignment, key: Hashable, record: RawRecord) -> None:
         """Runs a record, then those of its key that came meanwhile."""
-        key = assignment.key_of(record)
         current: RawRecord | None = record
         try:
             while current is not None:
@@ -244,7 +245,10 @@ class Member:
         """Transaction markers hold offsets too: without this an idle partition would show a lag for ever."""
         for tp, assignment in list(rebalance.owned.items()):
             if assignment.state is State.ACTIVE and not assignment.ledger.in_flight:
-                assignment.ledger.reach(await self._consumer.position(tp))
+                try:
+                    assignment.ledger.reach(await self._consumer.position(tp))
+                except IllegalStateError:
+                    continue  # taken away meanwhile
 
 
 def _consumer(settings: Settings, clients: Clients) -> AIOKafkaConsumer:

@@ -20,7 +20,10 @@ async def start_position(consumer: AIOKafkaConsumer, tp: TopicPartition, start: 
 
 
 async def check_in_range(consumer: AIOKafkaConsumer, tp: TopicPartition, low: int) -> None:
-    """Raises StreamBroken when the committed position is gone: going on would skip records silently."""
+    """Raises StreamBroken when the committed position is gone: going on would skip records silently.
+
+    Raises TimeoutError when it lies beyond the end: a new leader may have to catch up first.
+    """
     first = (await consumer.beginning_offsets([tp]))[tp]
     end = (await consumer.end_offsets([tp]))[tp]
     if low < first:
@@ -29,7 +32,7 @@ async def check_in_range(consumer: AIOKafkaConsumer, tp: TopicPartition, low: in
             f"To go on at {first}, commit that offset for the group (kafka-consumer-groups --reset-offsets)"
         )
     if low > end:
-        raise StreamBroken(
-            f"{tp.topic}[{tp.partition}]: offset {low} is committed, but the topic ends at {end}: it was made anew. "
-            "Use another kafka.group, or delete the group's offsets"
+        raise TimeoutError(
+            f"offset {low} is committed, but the partition ends at {end}. If that stays, the topic was made anew: use "
+            "another kafka.group, or delete the group's offsets"
         )

@@ -72,7 +72,12 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
     def restart(self, assignment: Assignment) -> None:
         """Gives up an assignment whose state at the broker is unknown, and activates its partition anew."""
         tp = TopicPartition(assignment.partition.topic, assignment.partition.number)
-        if self.owned.get(tp) is assignment and assignment.state is not State.DRAINING:
+        if self.owned.get(tp) is assignment:
+            self.restart_partition(tp)
+
+    def restart_partition(self, tp: TopicPartition) -> None:
+        """The same for whatever assignment the partition has; one that is leaving anyway is left alone."""
+        if tp in self.owned and self.owned[tp].state is not State.DRAINING:
             self._consumer.pause(tp)
             self._begin(tp)
 

@@ -69,7 +69,7 @@ class KafkaSettings(Group):
     )
     session_timeout_seconds: float = Field(30, ge=1, le=1800, description="Silence after which a member is evicted.")
     rebalance_timeout_seconds: float = Field(30, ge=1, le=3600, description="Time members have to rejoin.")
-    request_timeout_seconds: float = Field(15, ge=1, le=300, description="One request to a broker.")
+    request_timeout_seconds: float = Field(5, ge=1, le=300, description="One request to a broker.")
     max_record_bytes: int = Field(
         MIB,
         ge=1024,
