@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from consumer.kafka.completion_map import Coverage, MapUnreadable, decode
 from consumer.settings import Settings
@@ -107,39 +107,44 @@ class Reader:
     # -- the thread ------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        topics = self._settings.topics
-        records = self._client(topics.submissions, topics.verdicts, topics.dead_letters, topics.oom_dead_letters)
-        commits = self._client()
         try:
-            await records.start()
-            await commits.start()
-            self._started.set()
-            assigned = False
-            while not self._stopping.is_set():
-                try:
-                    assigned = assigned or await _assign_log(commits)
-                    await self._step(records, commits if assigned else None)
-                except KafkaError:
-                    await asyncio.sleep(RETRY_SECONDS)  # a broker is down: read on when it is back
-        except BaseException as error:
+            async with contextlib.AsyncExitStack() as clients:
+                topics = self._settings.topics
+                records = await self._client(
+                    clients, topics.submissions, topics.verdicts, topics.dead_letters, topics.oom_dead_letters
+                )
+                commits = await self._client(clients)
+                self._started.set()
+                assigned = False
+                while not self._stopping.is_set():
+                    try:
+                        assigned = assigned or await _assign_log(commits)
+                        await self._step(records, commits if assigned else None)
+                    except KafkaError:
+                        await asyncio.sleep(RETRY_SECONDS)  # a broker is down: read on when it is back
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
             self._failure = error
-            raise
-        finally:
-            for client in (records, commits):
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(client.stop(), STOP_SECONDS)
 
-    def _client(self, *topics: str) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            *topics,
-            bootstrap_servers=self._settings.kafka.bootstrap,
-            client_id="reader",
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            request_timeout_ms=5000,
-            metadata_max_age_ms=1000,
-        )
+    async def _client(self, clients: contextlib.AsyncExitStack, *topics: str) -> AIOKafkaConsumer:
+        while True:
+            client = AIOKafkaConsumer(
+                *topics,
+                bootstrap_servers=self._settings.kafka.bootstrap,
+                client_id="reader",
+                isolation_level="read_committed",
+                auto_offset_reset="earliest",
+                enable_auto_commit=False,
+                request_timeout_ms=5000,
+                metadata_max_age_ms=1000,
+            )
+            try:
+                await client.start()
+            except UnknownTopicOrPartitionError:  # new topics are not known to all brokers at once
+                await client.stop()
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                clients.push_async_callback(_stop, client)
+                return client
 
     async def _step(self, records: AIOKafkaConsumer, commits: AIOKafkaConsumer | None) -> None:
         # commits first: what a commit covers was committed with it, so it can be read by now
@@ -193,6 +198,11 @@ class Reader:
         if lost := [o for o in (before.low - 1, *before.finished) if o >= 0 and not _covers(coverage, o)]:
             self.violations.append(f"partition {commit.partition}: {coverage} no longer covers {lost[:10]} of {before}")
         self.coverage[commit.partition] = coverage
+
+
+async def _stop(client: AIOKafkaConsumer) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(client.stop(), STOP_SECONDS)
 
 
 def _covers(coverage: Coverage, offset: int) -> bool:
