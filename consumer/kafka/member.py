@@ -101,6 +101,8 @@ class Member:
                 await self._poll(rebalance, tasks, stopping)
                 owned = list(rebalance.owned.values())
                 unfinished = await rebalance.drain(owned, self._settings.flow.drain_seconds)
+                # leaves first: a rebalance from here on would hand out partitions that nobody reads
+                await _bounded(self._consumer.stop(), "leave_group")
                 rebalance.end_all()
                 await self._delivery.stop()
         finally:

@@ -1,0 +1,90 @@
+"""One scenario, ended, frozen or disturbed at every point where a process talks to the broker, one after another.
+
+The state machine searches further; this leaves no point out.
+"""
+
+import pytest
+from aiokafka import TopicPartition
+
+from tests.unit.kafka.simulated_process import Fault
+from tests.unit.kafka.simulation import TOPIC
+from tests.unit.kafka.world import World
+
+FIRST = TopicPartition(TOPIC, 0)
+
+
+def scenario(world: World) -> None:
+    """Two records done, a restart, then three records finishing out of order with keys and gaps."""
+    for key, gap in ((b"a", 0), (None, 0), (b"a", 2), (b"b", 0), (b"a", 1)):
+        world.broker.produce_input(FIRST, key, b"ad", gap)
+    for _ in range(4):
+        world.advance(1.5)
+        for process, item in reversed(world.running):
+            world.finish(process, item)
+            world.advance(0.01)
+
+
+def points_of_a_quiet_run() -> tuple[int, int]:
+    with World(1) as world:
+        process = world.start()
+        scenario(world)
+        world.settle()
+        return process.points, process.requests
+
+
+POINTS, REQUESTS = points_of_a_quiet_run()
+
+
+def test_a_quiet_run_gives_every_record_its_outcome():
+    with World(1) as world:
+        world.start()
+        scenario(world)
+        world.settle()
+        assert len(world.broker.output) == 5
+
+
+def test_the_process_is_killed_at_every_point():
+    for point in range(1, POINTS):
+        with World(1) as world:
+            world.start().die_at = point
+            scenario(world)
+            world.settle()
+
+
+def test_the_process_stands_still_at_every_point_while_another_takes_over():
+    for point in range(1, POINTS):
+        with World(1) as world:
+            zombie = world.start()
+            zombie.freeze_at = point
+            scenario(world)
+            world.start()
+            scenario(world)
+            zombie.thaw()
+            world.advance(0.5)
+            world.settle()
+
+
+@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
+def test_every_request_goes_wrong_once(fault):
+    for request in range(1, REQUESTS):
+        with World(1) as world:
+            world.start().faults[request] = fault
+            scenario(world)
+            world.settle()
+
+
+def test_a_rebalance_during_the_shutdown_does_not_keep_the_process():
+    """It stops while partitions are still coming, and more come before it has left."""
+    for point in range(1, 40):
+        with World(1) as world:
+            leaving = world.start()
+            world.advance(3.0)
+            world.group.rebalance()
+            world.advance(0.01)  # its heartbeat has told it to rejoin
+            leaving.freeze_at = leaving.points + point
+            leaving.stream.stop()
+            world.group.rebalance()
+            world.advance(4.0)
+            leaving.thaw()
+            world.advance(30.0)
+            assert leaving.main.done(), f"still there after standing still at its point {point}"
