@@ -21,6 +21,7 @@ from consumer.errors import StartRefused, WorkerCrashed
 from consumer.kafka.assignment import SkipRefused
 from consumer.kafka.delivery import Reached, reached_nothing
 from consumer.kafka.stream import Stream
+from consumer.kafka.topics import require_topics
 from consumer.messages import Partition
 from consumer.ops.admin import Controls, operator_controls
 from consumer.ops.health import Probes, probes_and_metrics
@@ -107,6 +108,7 @@ class Consumer:
 
     async def _work(self) -> int:
         settings = self._settings
+        await require_topics(settings)
         async with started(self._build(settings)) as parts:
             for pool, part in (("decode", parts.decoder), ("ocr", parts.reader)):
                 self._metrics.count_crashes(pool, part)

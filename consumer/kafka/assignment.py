@@ -51,20 +51,23 @@ class Assignment:
         """Low offset that was committed last."""
         self.isolated = False
         """Whether records run one at a time, each noted as a suspect first."""
-        self._isolated_records = 0
+        self._suspects = 0
+        """Records still to be taken, among which must be what ended an earlier owner, if a record did."""
+        self._last_suspect: int | None = None
+        self._proven = False
         self.paused = True
         """Whether the consumer has been told to fetch nothing of it."""
 
-    def activate(self, coverage: Coverage, isolated_records: int) -> None:
+    def activate(self, coverage: Coverage, suspects: int) -> None:
         """What earlier owners finished is known: reading may begin.
 
-        After several starts without progress the next `isolated_records` run one at a time: one of them may be
-        what ends processes.
+        `suspects` is how many records an owner has in flight at most: if a record ended the last one, it is among
+        the next so many. After several such ends they run one at a time.
         """
         self.ledger = PartitionLedger(coverage.low, coverage.finished)
         self.committed = coverage.low
-        self._isolated_records = isolated_records if coverage.starts >= ISOLATE_AT_STARTS else 0
-        self.isolated = self._isolated_records > 0
+        self._suspects = suspects
+        self.isolated = coverage.starts >= ISOLATE_AT_STARTS
         self.state = State.ACTIVE
 
     def key_of(self, record: RawRecord) -> Hashable:
@@ -79,21 +82,32 @@ class Assignment:
         if not self.ledger.in_flight:
             self.ledger.reach(offset)  # no record lies between
         within_window = offset - self.ledger.low < WINDOW_OFFSETS
-        return within_window and not (self.isolated and self._isolated_records <= 0)
+        return within_window and not (self.isolated and self._suspects <= 0)
 
     def take(self, record: RawRecord) -> bool:
         """Notes a record that was read; False when an earlier owner has finished it."""
         taken = self.ledger.take(record.offset)
         if taken:
-            self._isolated_records -= 1
+            self._suspects -= 1
+            if self._suspects == 0:
+                self._last_suspect = record.offset
         return taken
 
     def finish(self, offset: int) -> None:
         """The terminal record of `offset` is durable; a no-op for an old epoch."""
         if self.state is not State.ENDED:
             self.ledger.finish(offset)
-            if self.isolated and self._isolated_records <= 0 and not self.ledger.in_flight:
-                self.isolated = False
+            if self.isolated and self._suspects <= 0 and not self.ledger.in_flight:
+                self.prove()
+
+    def prove(self) -> None:
+        """Everything that was in flight when earlier owners ended is finished: none of it ends processes."""
+        self._proven = True
+        self.isolated = False
+
+    def proven(self, low: int) -> bool:
+        """Whether that is so once everything below `low` is finished."""
+        return self._proven or (self._last_suspect is not None and low > self._last_suspect)
 
     def skip(self, offset: int, reason: str) -> None:
         """Sends the record at `offset` to the dead letters: what judges it is cancelled, or will not start.

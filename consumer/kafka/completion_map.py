@@ -35,7 +35,10 @@ class Coverage:
     finished: frozenset[int] = frozenset()
     """Finished offsets above `low`, within the window."""
     starts: int = 0
-    """Activations since `low` last moved or a drain was clean: above 1, something here may kill processes."""
+    """Owners that ended without a clean drain, and the one there is, since all that was in flight then was finished.
+
+    Progress alone does not reset it: records below the one that ends processes may finish first, one each time.
+    """
     suspect: int | None = None
     """Offset that was running alone when this was committed."""
     suspect_tries: int = 0

@@ -81,6 +81,7 @@ class Lane:
         self._noted: asyncio.Future[None] | None = None
         self.committed = committed
         """What the broker has acknowledged."""
+        self._starts_found = max(0, committed.starts - 1)
 
     async def publish(self, offset: int, terminal: Terminal | None) -> None:
         """Returns once a transaction with the outcome has been committed."""
@@ -113,7 +114,7 @@ class Lane:
     async def commit(self, *, clean: bool = False) -> None:
         """One transaction with all that waits; none when nothing has changed.
 
-        `clean` notes an owner that leaves in good order.
+        `clean` notes an owner that leaves in good order: its start does not count.
         """
         async with self._committing:
             batch, self._waiting = self._waiting[:BATCH_RECORDS], self._waiting[BATCH_RECORDS:]
@@ -137,8 +138,10 @@ class Lane:
     def _coverage(self, batch: Iterable[Outcome], clean: bool) -> Coverage:
         low, finished = self.assignment.ledger.after([outcome.offset for outcome in batch])
         before = self.committed
-        keeps_starts = low == before.low or self.assignment.isolated
-        starts = 0 if clean or not keeps_starts else before.starts
+        if self.assignment.proven(low):
+            starts = 0
+        else:
+            starts = self._starts_found if clean else before.starts
         suspect = self._suspect or (before.suspect, before.suspect_tries)
         if suspect[0] is None or suspect[0] < low or suspect[0] in finished:
             suspect = (None, 0)  # it has its outcome
@@ -241,7 +244,7 @@ class ExactlyOnce:
         return await self._lanes[assignment].note_suspect(offset)
 
     async def settle(self, assignments: Iterable[Assignment]) -> None:
-        """Commits what is finished with `starts` at 0; a lane that cannot is left to the next owner."""
+        """Commits what is finished, and that this start has ended well; a lane that cannot is left to the next owner."""
         await asyncio.gather(*(self._settle(lane) for a in assignments if (lane := self._lanes.get(a)) is not None))
 
     async def _settle(self, lane: Lane) -> None:

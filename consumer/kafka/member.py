@@ -248,9 +248,13 @@ class Member:
         for tp, assignment in list(rebalance.owned.items()):
             if assignment.state is State.ACTIVE and not assignment.ledger.in_flight:
                 try:
-                    assignment.ledger.reach(await self._consumer.position(tp))
+                    position = await self._consumer.position(tp)
                 except IllegalStateError:
                     continue  # taken away meanwhile
+                assignment.ledger.reach(position)
+                end = self._consumer.highwater(tp)
+                if end is not None and position >= end:
+                    assignment.prove()
 
 
 def _consumer(settings: Settings, clients: Clients) -> AIOKafkaConsumer:

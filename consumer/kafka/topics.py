@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, for_code
 
 from consumer.errors import StartRefused
+from consumer.kafka.admin import admin_client
 from consumer.settings import Settings
 
 DEFAULT_PARTITIONS = 4
@@ -149,6 +150,15 @@ async def existing_topics(admin: AIOKafkaAdminClient, names: Iterable[str]) -> d
             {name: value for name, (value, source) in entries.items() if source == _SET_ON_TOPIC},
         )
     return topics
+
+
+async def require_topics(settings: Settings) -> None:
+    """Raises StartRefused when Kafka cannot be reached or a topic is missing: waiting for it would look like work."""
+    async with admin_client(settings.kafka) as admin:
+        missing = sorted(set(settings.topics.model_dump().values()) - set(await admin.list_topics()))
+    if missing:
+        names = ", ".join(missing)
+        raise StartRefused(f"{names}: no such topic at {settings.kafka.bootstrap}; run `advet topics apply`")
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, tuple[str, int]]]:

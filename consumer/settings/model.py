@@ -128,7 +128,7 @@ class StorageSettings(Group):
     concurrency: int = Field(16, ge=1, le=256, description="Downloads at a time.")
     attempts: int = Field(4, ge=1, le=20, description="Tries of one download, with growing pauses and jitter.")
     connect_timeout_seconds: float = Field(3, gt=0, le=60, description="To open a connection.")
-    read_timeout_seconds: float = Field(15, gt=0, le=300, description="Between two pieces of a body.")
+    read_timeout_seconds: float = Field(5, gt=0, le=300, description="Between two pieces of a body.")
     probe_seconds: float = Field(2, gt=0, le=300, description="Pause between probes while storage is out.")
 
     @model_validator(mode="after")

@@ -51,7 +51,8 @@ def reasons(outcomes: list[Outcome]) -> list[str]:
 def test_a_bad_deploy_opens_the_breaker_and_a_good_one_loses_nothing(rig):
     """Every item fails: a few dead letters at most, unready, offsets uncommitted; then all the rest is judged."""
     sent = rig.produce(submission(n, text={"title": "poison"}) for n in range(60))
-    with rig.member("failing", "0") as member:
+    with rig.member("failing", "0", wait=False) as member:  # it may never be seen ready
+        member.wait_port()
         wait_for(lambda: member.metric("advet_breaker_open") == 1, member)
         wait_for(lambda: "breaker" in member.paused(), member)
         assert member.get("/livez")[0] == 200

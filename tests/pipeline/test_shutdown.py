@@ -116,3 +116,17 @@ def test_a_withdrawal_ends_without_output(rig):
         wait_for(lambda: sum(offset or 0 for offset in rig.committed(range(4))) == 3, member)
         assert member.metric("advet_withdrawals_total") == 1
         assert len(rig.collect(2)) == 2
+
+
+def test_a_start_without_its_topics_or_its_broker_is_refused(rig):
+    """Exit status 4 and what to do, instead of a consumer that waits for ever."""
+    rig.config.write_text(rig.config.read_text().replace(rig.settings.topics.verdicts, "nonesuch"))
+    with rig.member(wait=False) as member:
+        assert member.process.wait(30) == 4
+        assert "nonesuch: no such topic" in member.log.read_text()
+        assert "advet topics apply" in member.log.read_text()
+    rig.config.write_text(rig.config.read_text().replace(rig.settings.kafka.bootstrap, "127.0.0.1:1"))
+    with rig.member(wait=False) as member:
+        assert member.process.wait(30) == 4
+        assert "127.0.0.1:1" in member.log.read_text()
+        assert "Traceback" not in member.log.read_text()
