@@ -1,8 +1,9 @@
-"""The documents say what the code does: settings, commands, flags, metrics, reasons, targets and links."""
+"""The documents say what the code does: settings, commands, flags, metrics, reasons, names, layers and links."""
 
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ import rich_click as click
 
 from consumer.cli.root import advet
 from consumer.ops.metrics import Metrics
+from consumer.settings import Settings
 from schemas import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-CN.md")
-DOCUMENTS = (*READMES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+RUNBOOK = "infra/RUNBOOK.md"
+DOCUMENTS = (*READMES, RUNBOOK, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 
@@ -71,10 +74,60 @@ def test_every_reason_has_its_row(name: str) -> None:
     assert {reason.value for reason in Reason} - {"unknown"} <= set(rows)
 
 
+def metrics_named(name: str) -> set[str]:
+    return {re.sub(r"\{.*", "", code) for code in code_of(name) if re.match(r"advet_\w+(\{[\w,]+\})?$", code)}
+
+
 @pytest.mark.parametrize("name", READMES)
 def test_metrics_are_those_exported(name: str) -> None:
-    named = {re.sub(r"\{.*", "", code) for code in code_of(name) if re.match(r"advet_\w+(\{[\w,]+\})?$", code)}
-    assert named == metrics_exported()
+    assert metrics_named(name) == metrics_exported()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_metrics_named_exist(name: str) -> None:
+    assert metrics_named(name) <= metrics_exported()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_settings_named_exist(name: str) -> None:
+    groups = {group: field.annotation for group, field in Settings.model_fields.items()}
+    for code in code_of(name):
+        group, dot, setting = re.sub(r"[ =].*", "", code).partition(".")
+        if dot and group in groups and re.fullmatch("[a-z_]+", setting) and setting not in {"py", "toml"}:
+            assert setting in groups[group].model_fields, f"there is no setting {code}"
+
+
+@pytest.mark.parametrize("name", [*READMES, RUNBOOK])
+def test_names_of_log_lines_reasons_and_fields_exist(name: str) -> None:
+    sources = [
+        path.read_text(encoding="utf-8") for top in ("consumer", "schemas") for path in (ROOT / top).rglob("*.py")
+    ]
+    known = set(re.findall(r"[a-z_0-9]+", "\n".join(sources)))
+    named = {code for code in INLINE.findall(FENCE.sub("", text_of(name))) if re.fullmatch("[a-z]+(_[a-z]+)+", code)}
+    assert {word for word in named if not word.startswith("advet_")} <= known
+
+
+def test_runbook_sections_say_what_it_means_where_to_look_and_what_to_do() -> None:
+    _, *sections = re.split(r"^## ", text_of(RUNBOOK), flags=re.MULTILINE)
+    assert sections
+    for section in sections:
+        parts = re.findall(r"^\*\*(Means|Look at|Do)\.\*\*", section, re.MULTILINE)
+        assert parts == ["Means", "Look at", "Do"], section.splitlines()[0]
+
+
+def test_runbook_opens_with_a_way_to_every_section() -> None:
+    opening, *sections = re.split(r"^## ", text_of(RUNBOOK), flags=re.MULTILINE)
+    for section in sections:
+        assert f"[{section.splitlines()[0]}](#" in opening
+
+
+def test_layers_are_drawn_as_they_are_enforced() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    [layered] = [contract for contract in contracts if contract["type"] == "layers"]
+    enforced = [name.strip(" ()") for layer in layered["layers"] for name in layer.split("|")]
+    [drawing] = [block for block in FENCE.findall(text_of("ARCHITECTURE.md")) if "\nschemas  " in block]
+    rows = [re.split(r" {2,}", line)[0] for line in drawing.splitlines()[:-1]]
+    assert [name for row in rows for name in re.split(r" · |, ", row)] == enforced
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -89,7 +142,8 @@ def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", text_of(name)):
         path, _, heading = target.partition("#")
         if not path.startswith("http"):
-            document = ROOT / (path or name)
+            here = ROOT / name
+            document = here.parent / path if path else here
             assert document.exists(), target
             if heading:
                 assert heading in anchors(document), target
