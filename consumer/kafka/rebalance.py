@@ -5,7 +5,8 @@ paused at once and activated by tasks of their own. A revoke drains within a par
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -102,12 +103,18 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             self._end(tp)
         assignment = Assignment(Partition(tp.topic, tp.partition))
         self.owned[tp] = assignment
-        self._tasks.create_task(self._activate(tp, assignment))
+        self._spawn(self._activate(tp, assignment))
 
     def _end(self, tp: TopicPartition) -> None:
         assignment = self.owned.pop(tp)
         assignment.end()
-        self._tasks.create_task(self._delivery.release(assignment))
+        self._spawn(self._delivery.release(assignment))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            self._tasks.create_task(work)
+        except RuntimeError:
+            work.close()  # the membership is ending, and ends every lane itself
 
     async def _activate(self, tp: TopicPartition, assignment: Assignment) -> None:
         clock = asyncio.get_running_loop().time

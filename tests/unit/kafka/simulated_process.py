@@ -317,6 +317,7 @@ class SimulatedConsumer:
         self._listener: Any = None
         self._positions: dict[TopicPartition, int | None] = {}
         self._paused: set[TopicPartition] = set()
+        self._highwater: dict[TopicPartition, int] = {}
         self._heartbeats: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -340,7 +341,7 @@ class SimulatedConsumer:
             await self.process.point()
             if not group.knows(self, generation):
                 await self._listener.on_partitions_revoked(set(self._positions))
-                self._positions, self._paused = {}, set()
+                self._positions, self._paused, self._highwater = {}, set(), {}
                 await self.process.point()
                 assigned = await group.join(self)
                 generation = group.generation
@@ -364,6 +365,7 @@ class SimulatedConsumer:
                 continue
             if position is None:
                 raise NoOffsetForPartitionError(tp)
+            self._highwater[tp] = self.process.broker.ends[tp]
             records = [record for record in self.process.broker.inputs[tp] if record.offset >= position]
             if records := records[:max_records]:
                 max_records -= len(records)
@@ -395,6 +397,10 @@ class SimulatedConsumer:
         found = self._positions[tp]
         assert found is not None
         return found
+
+    def highwater(self, tp: TopicPartition) -> int | None:
+        self._check_assigned(tp)
+        return self._highwater.get(tp)
 
     async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         return await self.process.request(lambda: dict.fromkeys(partitions, 0))

@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 
 from tests.unit.kafka.simulated_process import Fault
 from tests.unit.kafka.simulation import TOPIC
-from tests.unit.kafka.world import World
+from tests.unit.kafka.world import CRASHES_MOST, World
 
 FIRST = TopicPartition(TOPIC, 0)
 
@@ -88,3 +88,26 @@ def test_a_rebalance_during_the_shutdown_does_not_keep_the_process():
             leaving.thaw()
             world.advance(30.0)
             assert leaving.main.done(), f"still there after standing still at its point {point}"
+
+
+def test_progress_below_a_poison_record_does_not_hide_it():
+    """Each owner finishes one record before the poison ends it; still it is found out in the end."""
+    with World(1) as world:
+        for _ in range(10):
+            world.broker.produce_input(FIRST, None, b"ad", 0)
+        poison = (FIRST, 3)
+        deaths = 0
+        for _ in range(10):
+            owner = world.start()
+            world.advance(6.0)
+            while (items := world.running) and items != [(owner, poison)]:
+                world.finish(*items[0])
+                world.advance(1.0)
+                if poison in owner.judge.running:
+                    break
+            if poison in owner.judge.running:
+                deaths += 1
+                owner.die()
+                world.advance(0.1)
+        assert (None, b"0:3:crashed") in world.broker.output
+        assert deaths <= CRASHES_MOST
