@@ -1,6 +1,7 @@
 """Consumer processes under a small supervisor: one that ends is started again, as a platform would."""
 
 import contextlib
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -38,7 +39,6 @@ class Fleet:
         member = self._rig.spawn(*self._engine, *more)
         self.members.append(member)
         if wait:
-            member.wait_port()
             self.wait(lambda: is_ready(member))
         return member
 
@@ -79,8 +79,12 @@ class Fleet:
 
 def is_ready(member: Member) -> bool:
     """Whether it runs and `/readyz` answers 200; one that is stopped answers nothing."""
+    chosen = re.search(r'"name": "http".* "port": (\d+)', member.log.read_text())
+    if chosen is None or member.process.poll() is not None:
+        return False
+    member.port = int(chosen[1])
     with contextlib.suppress(OSError):
-        return member.process.poll() is None and member.get("/readyz")[0] == 200
+        return member.get("/readyz")[0] == 200
     return False
 
 

@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError
 
 from consumer.kafka.completion_map import Coverage, MapUnreadable, decode
 from consumer.settings import Settings
@@ -139,8 +139,8 @@ class Reader:
             )
             try:
                 await client.start()
-            except UnknownTopicOrPartitionError:  # new topics are not known to all brokers at once
-                await client.stop()
+            except KafkaError:  # new topics are not known to all brokers at once
+                await _stop(client)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 clients.push_async_callback(_stop, client)
@@ -211,10 +211,9 @@ def _covers(coverage: Coverage, offset: int) -> bool:
 
 async def _assign_log(client: AIOKafkaConsumer) -> bool:
     """False while no group has ever committed: the log is made then."""
-    await client._client.force_metadata_update()
-    partitions = client._client.cluster.partitions_for_topic(offsets_log.TOPIC)
+    cluster = await client._client.fetch_all_metadata()  # the public way leaves internal topics out
+    partitions = cluster.partitions_for_topic(offsets_log.TOPIC)
     if not partitions:
-        client._client.add_topic(offsets_log.TOPIC)
         return False
     client.assign([TopicPartition(offsets_log.TOPIC, number) for number in partitions])
     return True

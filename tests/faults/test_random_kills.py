@@ -1,5 +1,6 @@
 """Random faults while work is in flight: 20 in CI; `make faults ARGS="--kills 500 --seed 7"` for long."""
 
+import contextlib
 import random
 import signal
 import time
@@ -12,7 +13,7 @@ from tests.faults.brokers import Brokers
 from tests.faults.feeder import MOST_AHEAD, Feeder
 from tests.faults.fleet import Fleet, is_ready, is_stopped
 from tests.faults.reader import Reader
-from tests.rig import Rig
+from tests.rig import Member, Rig
 
 pytestmark = pytest.mark.kafka
 MEMBERS = 2
@@ -31,6 +32,7 @@ class Storm:
         self._brokers = brokers
         self._chance = chance
         self.done: Counter[str] = Counter()
+        self._busy: list[Member] = []
 
     def fault(self) -> None:
         """One fault, at a random moment of the work."""
@@ -40,37 +42,42 @@ class Storm:
         before = len(self._reader.outcomes)
         match kind:
             case "kill":
-                self._victim().send_signal(signal.SIGKILL)
+                victim = self._chance.choice(self._busy).process
+                victim.send_signal(signal.SIGKILL)
+                victim.wait()
             case "stop":
-                self._stop_and_wake()
+                self._stop_and_wake(self._chance.choice(self._busy))
             case "broker":
                 number = self._chance.randint(1, 3)
                 self._brokers.kill(number)
                 self._wait_seconds(self._chance.uniform(0, 1.5))
                 self._brokers.restart(number)
         self.done[kind] += 1
-        if self._chance.random() < 0.7:  # the others are followed by the next one at once
+        if self._chance.random() < 0.7:  # the others are followed by the next one as soon as anything is in flight
             self._fleet.wait(lambda: len(self._reader.outcomes) > before + 20)
 
-    def _victim(self):
-        return self._chance.choice(self._fleet.members).process
-
-    def _stop_and_wake(self) -> None:
-        member = self._chance.choice(self._fleet.members)
-        self._fleet.wait(lambda: is_ready(member))
+    def _stop_and_wake(self, member: Member) -> None:
         member.process.send_signal(signal.SIGSTOP)
         self._wait_seconds(self._chance.uniform(0.5, 2.5) * SESSION_SECONDS)
         assert is_stopped(member)
         member.process.send_signal(signal.SIGCONT)
 
     def _work_is_in_flight(self) -> bool:
-        unfinished = self._feeder.sent - len(self._reader.outcomes)
-        (self._feeder.held.set if unfinished > MOST_AHEAD else self._feeder.held.clear)()
-        return unfinished > 0 and any(is_ready(member) for member in self._fleet.members)
+        ahead = self._feeder.sent - len(self._reader.outcomes)
+        (self._feeder.held.set if ahead > MOST_AHEAD else self._feeder.held.clear)()
+        self._busy = [member for member in self._fleet.members if in_flight(member) > 0]
+        return bool(self._busy)
 
     def _wait_seconds(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         self._fleet.wait(lambda: time.monotonic() > end)
+
+
+def in_flight(member: Member) -> float:
+    """Records that it has taken and not finished; 0 for one that has died or does not answer yet."""
+    with contextlib.suppress(OSError):
+        return member.metric("advet_in_flight_records") if is_ready(member) else 0
+    return 0
 
 
 def test_random_kills_while_work_is_in_flight(
