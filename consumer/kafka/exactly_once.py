@@ -81,6 +81,8 @@ class Lane:
         self._noted: asyncio.Future[None] | None = None
         self.committed = committed
         """What the broker has acknowledged."""
+        self._in_doubt = False
+        """A transaction has begun and its outcome is not known: its outcomes may be committed, or not."""
         self._starts_found = max(0, committed.starts - 1)
 
     async def publish(self, offset: int, terminal: Terminal | None) -> None:
@@ -117,6 +119,8 @@ class Lane:
         `clean` notes an owner that leaves in good order: its start does not count.
         """
         async with self._committing:
+            if self._in_doubt:
+                raise TimeoutError("the outcome of the last transaction is unknown: only a new producer can tell")
             batch, self._waiting = self._waiting[:BATCH_RECORDS], self._waiting[BATCH_RECORDS:]
             if not self._waiting:
                 self._filled.clear()
@@ -125,7 +129,9 @@ class Lane:
             if coverage != self.committed:
                 terminals = [outcome.terminal for outcome in batch if outcome.terminal is not None]
                 with self._metrics.transaction_seconds.time():
+                    self._in_doubt = True
                     await self.transactions.commit(terminals, coverage.low, encode(coverage))
+                    self._in_doubt = False
                 self._metrics.transactions.inc()
                 self.committed = coverage
             for outcome in batch:
@@ -138,10 +144,9 @@ class Lane:
     def _coverage(self, batch: Iterable[Outcome], clean: bool) -> Coverage:
         low, finished = self.assignment.ledger.after([outcome.offset for outcome in batch])
         before = self.committed
+        starts = self._starts_found if clean else before.starts
         if self.assignment.proven(low):
             starts = 0
-        else:
-            starts = self._starts_found if clean else before.starts
         suspect = self._suspect or (before.suspect, before.suspect_tries)
         if suspect[0] is None or suspect[0] < low or suspect[0] in finished:
             suspect = (None, 0)  # it has its outcome
@@ -244,7 +249,7 @@ class ExactlyOnce:
         return await self._lanes[assignment].note_suspect(offset)
 
     async def settle(self, assignments: Iterable[Assignment]) -> None:
-        """Commits what is finished, and that this start has ended well; a lane that cannot is left to the next owner."""
+        """Commits what is finished, and that this start ended well; a lane that cannot is left to the next owner."""
         await asyncio.gather(*(self._settle(lane) for a in assignments if (lane := self._lanes.get(a)) is not None))
 
     async def _settle(self, lane: Lane) -> None:

@@ -111,3 +111,21 @@ def test_progress_below_a_poison_record_does_not_hide_it():
                 world.advance(0.1)
         assert (None, b"0:3:crashed") in world.broker.output
         assert deaths <= CRASHES_MOST
+
+
+def test_a_lane_whose_transaction_was_lost_commits_nothing_more():
+    """The lost one is decided after all; a later one that does not know it would take its outcome back."""
+    for request in range(1, 12):
+        with World(1) as world:
+            for _ in range(3):
+                world.broker.produce_input(FIRST, None, b"ad", 0)
+            leaving = world.start()
+            world.advance(3.0)
+            leaving.faults[leaving.requests + request] = Fault.LATE
+            world.finish(leaving, (FIRST, 1))
+            world.advance(0.001)
+            leaving.stream.stop()
+            world.advance(12.3)
+            world.finish(leaving, (FIRST, 2))
+            world.advance(10.0)
+            world.settle()

@@ -43,7 +43,9 @@ class World:
         self.poison_crashes: Counter[tuple[TopicPartition, int]] = Counter()
         self._settings = Settings(
             kafka=KafkaSettings(rebalance_timeout_seconds=600, session_timeout_seconds=30),
-            flow=FlowSettings(max_records=MAX_RECORDS, drain_seconds=1, publish_seconds=0, crashes_alone=CRASHES_ALONE),
+            flow=FlowSettings(
+                max_records=MAX_RECORDS, drain_seconds=15, publish_seconds=0, crashes_alone=CRASHES_ALONE
+            ),
         )
         self._checked = dict.fromkeys(self.broker.inputs, 0)
 
@@ -139,10 +141,9 @@ class World:
         for tp, records in self.broker.inputs.items():
             self._check_coverage(tp)
             coverage = self.broker.coverage(tp)
-            covered = {
-                record.offset for record in records if record.value is not None and covers(coverage, record.offset)
-            }
-            published = {offset for number, offset in places if number == tp.partition}
+            valued = {record.offset for record in records if record.value is not None}
+            covered = {offset for offset in valued if covers(coverage, offset)}
+            published = {offset for number, offset in places if number == tp.partition and offset in valued}
             assert published == covered, f"{tp}: outcomes and offsets do not agree: {published ^ covered}"
         last: dict[tuple[int, bytes], int] = {}
         for (key, _value), (number, offset) in zip(self.broker.output, places, strict=True):
