@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import rich_click as click
+from pydantic import BaseModel
 
 from consumer.cli.root import advet
 from consumer.ops.metrics import Metrics
@@ -90,11 +91,11 @@ def test_metrics_named_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_settings_named_exist(name: str) -> None:
-    groups = {group: field.annotation for group, field in Settings.model_fields.items()}
+    groups = {group: type(value).model_fields for group, value in Settings() if isinstance(value, BaseModel)}
     for code in code_of(name):
         group, dot, setting = re.sub(r"[ =].*", "", code).partition(".")
         if dot and group in groups and re.fullmatch("[a-z_]+", setting) and setting not in {"py", "toml"}:
-            assert setting in groups[group].model_fields, f"there is no setting {code}"
+            assert setting in groups[group], f"there is no setting {code}"
 
 
 @pytest.mark.parametrize("name", [*READMES, RUNBOOK])
