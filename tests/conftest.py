@@ -7,14 +7,19 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+import boto3
+import botocore.config
 import pytest
 
 from consumer.errors import StartRefused
 from consumer.local.apache_kafka import KafkaCluster
 from consumer.local.embedded_broker import EmbeddedBroker
 from consumer.local.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 T = TypeVar("T")
 BUCKET = "ad-creatives"
@@ -56,6 +61,21 @@ def weed_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore
     store = started(lambda: ObjectStore.start(tmp_path_factory.mktemp("store"), buckets=(BUCKET,)))
     yield store
     store.child.kill()
+
+
+@pytest.fixture
+def s3(weed_store: ObjectStore) -> Iterator["S3Client"]:
+    """An S3 client that is not ours, on the local store."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=weed_store.endpoint,
+        aws_access_key_id=weed_store.keys.access,
+        aws_secret_access_key=weed_store.keys.secret,
+        region_name="us-east-1",
+        config=botocore.config.Config(s3={"addressing_style": "path"}),
+    )
+    yield client
+    client.close()
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import signal
 import time
 from pathlib import Path
 
-import boto3
-import botocore.config
 import pytest
 
 from tests.hostile import damaged_images, hostile_images, odd_but_valid_images
@@ -58,18 +56,9 @@ def rig(tmp_path, embedded_broker, weed_store):
 
 
 @pytest.fixture
-def put(weed_store):
+def put(s3):
     """Uploads with a client of its own."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=weed_store.endpoint,
-        aws_access_key_id=weed_store.keys.access,
-        aws_secret_access_key=weed_store.keys.secret,
-        region_name="us-east-1",
-        config=botocore.config.Config(s3={"addressing_style": "path"}),
-    )
-    yield lambda key, body: client.put_object(Bucket="ad-creatives", Key=key, Body=body)
-    client.close()
+    return lambda key, body: s3.put_object(Bucket="ad-creatives", Key=key, Body=body)
 
 
 def children(pid: int) -> set[int]:

@@ -3,8 +3,6 @@
 import hashlib
 import json
 
-import boto3
-import botocore.config
 import pytest
 
 from tests.hostile import encoded, quarters
@@ -17,21 +15,12 @@ def rig(tmp_path, embedded_broker, weed_store):
 
 
 @pytest.fixture
-def cut(weed_store):
+def cut(s3):
     """The key and the bytes of a picture with a sound header and half of its data."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=weed_store.endpoint,
-        aws_access_key_id=weed_store.keys.access,
-        aws_secret_access_key=weed_store.keys.secret,
-        region_name="us-east-1",
-        config=botocore.config.Config(s3={"addressing_style": "path"}),
-    )
     picture = encoded(quarters(size=(640, 320)), "JPEG", quality=95)
     body = picture[: len(picture) // 2]
-    client.put_object(Bucket="ad-creatives", Key="cut.jpg", Body=body)
-    yield "cut.jpg", body
-    client.close()
+    s3.put_object(Bucket="ad-creatives", Key="cut.jpg", Body=body)
+    return "cut.jpg", body
 
 
 def judged(rig, engine, key):

@@ -7,8 +7,6 @@ import re
 import subprocess
 import sys
 
-import boto3
-import botocore.config
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -138,7 +136,7 @@ def test_the_largest_record_that_the_input_takes_fits_with_its_facts(rig):
     assert letter.headers[:70] == headers
 
 
-def test_a_dead_letter_that_does_not_fit_leaves_its_value_in_storage(rig, weed_store):
+def test_a_dead_letter_that_does_not_fit_leaves_its_value_in_storage(rig, s3):
     """The input takes more than `kafka.max_record_bytes` says: bucket, key and sha256 stand in for the value."""
 
     async def raise_limit() -> None:
@@ -157,13 +155,4 @@ def test_a_dead_letter_that_does_not_fit_leaves_its_value_in_storage(rig, weed_s
     assert facts["h"] == b"1"
     claim = json.loads(facts["advet-claim"])
     assert claim["sha256"] == hashlib.sha256(value).hexdigest()
-    client = boto3.client(
-        "s3",
-        endpoint_url=weed_store.endpoint,
-        aws_access_key_id=weed_store.keys.access,
-        aws_secret_access_key=weed_store.keys.secret,
-        region_name="us-east-1",
-        config=botocore.config.Config(s3={"addressing_style": "path"}),
-    )
-    assert client.get_object(Bucket=claim["bucket"], Key=claim["key"])["Body"].read() == value
-    client.close()
+    assert s3.get_object(Bucket=claim["bucket"], Key=claim["key"])["Body"].read() == value
