@@ -272,6 +272,8 @@ def _consumer(settings: Settings, clients: Clients) -> AIOKafkaConsumer:
         heartbeat_interval_ms=int(min(3, kafka.session_timeout_seconds / 6) * 1000),
         max_poll_interval_ms=int(max(300, kafka.session_timeout_seconds * 2) * 1000),
         max_partition_fetch_bytes=max(MIB, kafka.max_record_bytes),
+        # the group's leader sees added partitions only then; aiokafka's default is five minutes
+        metadata_max_age_ms=int(kafka.session_timeout_seconds * 1000),
     )
 
 

@@ -42,6 +42,13 @@ class Fleet:
             self.wait(lambda: is_ready(member))
         return member
 
+    def leave(self, number: int) -> None:
+        """SIGTERM to one member, which is not replaced; returns once it has ended in good order."""
+        member = self.members.pop(number)
+        member.process.send_signal(signal.SIGTERM)
+        self.wait(lambda: member.process.poll() is not None)
+        assert member.process.returncode in (0, -signal.SIGTERM), member.log.read_text()[-3000:]
+
     def tend(self) -> None:
         """Starts those anew that have ended, without the faults of their predecessors."""
         for number, member in enumerate(self.members):

@@ -5,7 +5,7 @@ when it sees it:
 
 - an input record with two outcomes, or an outcome of no input record;
 - verdicts of a key out of the order of the input;
-- a commit that covers less than an earlier one, that cannot be decoded, or that covers what has no outcome.
+- a commit that covers less than an earlier one, is deleted, or cannot be decoded.
 
 `check` is for the end: everything has exactly one outcome, no transaction is left open, the commits cover all.
 """
@@ -41,6 +41,7 @@ class Reader:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._read()), name="reader", daemon=True)
         self._failure: BaseException | None = None
+        self._next: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, bool] = {}
         self.inputs: set[Origin] = set()
         """Records with a value."""
@@ -147,13 +148,15 @@ class Reader:
                 return client
 
     async def _step(self, records: AIOKafkaConsumer, commits: AIOKafkaConsumer | None) -> None:
-        # commits first: what a commit covers was committed with it, so it can be read by now
         log = await commits.getmany(timeout_ms=POLL_MS) if commits is not None else {}
         for batch in log.values():
             for record in batch:
                 self._see_commit(offsets_log.read_commit(record.key, record.value))
         for tp, batch in (await records.getmany(timeout_ms=POLL_MS)).items():
             for record in batch:
+                if record.offset < self._next.get(tp, 0):
+                    continue  # aiokafka begins anew when partitions are added
+                self._next[tp] = record.offset + 1
                 self._see_input(record) if tp.topic == self._settings.topics.submissions else self._see_outcome(record)
         for tp in records.assignment():
             if tp.topic != self._settings.topics.submissions:
