@@ -22,6 +22,7 @@ from consumer.kafka.assignment import SkipRefused
 from consumer.kafka.delivery import Reached, reached_nothing
 from consumer.kafka.stream import Stream
 from consumer.kafka.topics import require_topics
+from consumer.kafka.transactions import prove_transactions
 from consumer.messages import Partition
 from consumer.ops.admin import Controls, operator_controls
 from consumer.ops.health import Probes, probes_and_metrics
@@ -109,6 +110,8 @@ class Consumer:
     async def _work(self) -> int:
         settings = self._settings
         await require_topics(settings)
+        if settings.delivery == "exactly_once":
+            await prove_transactions(settings.kafka)
         async with started(self._build(settings)) as parts:
             for pool, part in (("decode", parts.decoder), ("ocr", parts.reader)):
                 self._metrics.count_crashes(pool, part)

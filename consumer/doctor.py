@@ -17,6 +17,7 @@ from consumer.kafka.admin import admin_client
 from consumer.kafka.group import GroupRefused, committed_offsets
 from consumer.kafka.probe import Unreachable, addresses, ask_broker
 from consumer.kafka.topics import Step, make_plan
+from consumer.kafka.transactions import prove_transactions
 from consumer.settings import KafkaSettings, Settings
 
 OCR_MODULES = ("rapidocr", "onnxruntime", "cv2", "ahocorasick_rs", "zhconv")
@@ -49,6 +50,7 @@ async def check_stream(settings: Settings) -> tuple[Check, ...]:
         *brokers,
         *await check_topics(settings),
         await check_group(settings),
+        await check_delivery(settings),
         Check(
             "readers of the output",
             "ok",
@@ -117,9 +119,22 @@ async def check_group(settings: Settings) -> Check:
     return Check(name, "ok", f"has committed offsets of all {len(offsets)} partitions")
 
 
+async def check_delivery(settings: Settings) -> Check:
+    """Whether the broker can keep the promise that `delivery` makes."""
+    name = f"delivery {settings.delivery}"
+    if settings.delivery == "at_least_once":
+        return Check(name, "ok", "needs no transactions; after a crash an ad may be judged twice")
+    try:
+        await prove_transactions(settings.kafka)
+    except StartRefused as error:
+        return Check(name, "fail", str(error), "see the message; `delivery` is the setting")
+    return Check(name, "ok", "the broker does transactions")
+
+
 async def check_storage(settings: Settings) -> tuple[Check, ...]:
-    """Each bucket that submissions may name."""
-    buckets = settings.storage.buckets
+    """Each bucket that submissions may name, and the one for values of dead letters that do not fit."""
+    claims = settings.storage.claims_bucket
+    buckets = dict.fromkeys((*settings.storage.buckets, *([claims] if claims else [])))
     states = await asyncio.gather(*(asyncio.to_thread(check_bucket, settings.storage, bucket) for bucket in buckets))
     return tuple(
         Check(f"bucket {bucket}", "ok" if state.usable else "fail", state.seen, state.advice)

@@ -10,8 +10,10 @@
     └── StreamBroken            outside any item's path: end the process, offsets stay uncommitted
 
 Libraries' errors are translated at one boundary each: botocore's in `creatives.store`, Pillow's in
-`creatives.decode_worker`, aiokafka's in `kafka`. `pipeline` is the one place that decides between retry and
-dead letter; `app` the one place that decides to stop.
+`creatives.decode_worker`, aiokafka's in `kafka`. `processor` is the one place that decides between retry and
+dead letter; `app` the one place that decides to stop. Errors of one area stand beside what raises them:
+`kafka.delivery` (MustRejoin, ActivationAbandoned), `kafka.assignment` (SkipRefused), `kafka.takeover`
+(TakeoverRefused), `local.process` (ChildFailed).
 """
 
 from schemas import OomFacts, Reason, Stage

@@ -18,11 +18,9 @@ from aiokafka.errors import (
     OffsetMetadataTooLargeError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
-    UnknownError,
-    UnsupportedVersionError,
 )
 
-from consumer.errors import StartRefused, StreamBroken
+from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, State
 from consumer.kafka.committed import committed_coverage
 from consumer.kafka.completion_map import Coverage, encode
@@ -179,19 +177,9 @@ class ExactlyOnce:
         self._lost: Callable[[Assignment], None]
 
     async def start(self, tasks: asyncio.TaskGroup, lost: Callable[[Assignment], None]) -> None:
-        """Connects, and proves on an unused id that the broker can do transactions."""
+        """Connects."""
         self._tasks, self._lost = tasks, lost
         await self._admin.start()
-        trial = Transactions(self._settings.kafka, TopicPartition("start-check", 0), self._reached, self._clients)
-        try:
-            await trial.start()
-        except (UnknownError, UnsupportedVersionError) as error:
-            raise StartRefused(
-                f"the broker at {self._settings.kafka.bootstrap} cannot do transactions ({error!r}): exactly_once is "
-                'not possible on it. Set delivery = "at_least_once", or use Apache Kafka'
-            ) from error
-        finally:
-            await trial.stop()
 
     async def activate(self, assignment: Assignment) -> Coverage:
         """Fences earlier owners, then reads what they committed, then counts this start."""

@@ -13,11 +13,15 @@ from aiokafka.errors import (
     InvalidProducerIdMapping,
     KafkaError,
     ProducerFenced,
+    TransactionalIdAuthorizationFailed,
+    UnknownError,
+    UnsupportedVersionError,
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from consumer.errors import StartRefused
 from consumer.kafka.connection import AIOKAFKA, Clients, client_options
-from consumer.kafka.delivery import MustRejoin, Reached
+from consumer.kafka.delivery import MustRejoin, Reached, reached_nothing
 from consumer.messages import Terminal
 from consumer.settings import KafkaSettings
 
@@ -26,6 +30,7 @@ TRANSACTION_SECONDS = 15.0
 PUBLISH_SECONDS = 12.0
 """Our own limit for a whole transaction, below the broker's."""
 STOP_SECONDS = 2.0
+ID_PREFIX = "advet"
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, AssertionError)
 
 
@@ -107,4 +112,25 @@ class Transactions:
 
 def transactional_id(group: str, tp: TopicPartition) -> str:
     """One id per input partition, whoever owns it: a new owner fences the old one."""
-    return f"advet.{group}.{tp.topic}.{tp.partition}"
+    return f"{ID_PREFIX}.{group}.{tp.topic}.{tp.partition}"
+
+
+async def prove_transactions(settings: KafkaSettings) -> None:
+    """Tries an id that no partition uses. Raises StartRefused when the broker cannot do transactions, or may not."""
+    trial = Transactions(settings, TopicPartition("start-check", 0), reached_nothing)
+    try:
+        await trial.start()
+    except (UnknownError, UnsupportedVersionError) as error:
+        raise StartRefused(
+            f"the broker at {settings.bootstrap} cannot do transactions ({error!r}): exactly_once is not possible on "
+            'it. Set delivery = "at_least_once", or use Apache Kafka'
+        ) from error
+    except TransactionalIdAuthorizationFailed as error:
+        raise StartRefused(
+            "no right to transactional ids: grant Write and Describe on those that begin with "
+            f"{ID_PREFIX}.{settings.group}."
+        ) from error
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise StartRefused(f"no transactional producer could be started at {settings.bootstrap}: {error!r}") from error
+    finally:
+        await trial.stop()

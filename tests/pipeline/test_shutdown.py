@@ -130,3 +130,11 @@ def test_a_start_without_its_topics_or_its_broker_is_refused(rig):
         assert member.process.wait(30) == 4
         assert "127.0.0.1:1" in member.log.read_text()
         assert "Traceback" not in member.log.read_text()
+
+
+def test_exactly_once_is_refused_on_a_broker_without_transactions(rig):
+    rig.config.write_text(rig.config.read_text().replace("at_least_once", "exactly_once"))
+    with rig.member(wait=False) as member:
+        assert member.process.wait(40) == 4
+        assert "cannot do transactions" in member.log.read_text()
+        assert "at_least_once" in member.log.read_text()
