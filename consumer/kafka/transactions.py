@@ -43,8 +43,11 @@ class Transactions:
         self._settings = settings
         self._tp = tp
         self._reached = reached
+        # aiokafka sends a request again that was not answered in time, under the same epoch: the first EndTxn could
+        # then arrive late and end the *next* transaction (KAFKA-17754). So our own limit comes first.
+        request_seconds = max(settings.request_timeout_seconds, TRANSACTION_SECONDS + 1)
         self._producer = clients.producer(
-            **client_options(settings),
+            **client_options(settings) | {"request_timeout_ms": int(request_seconds * 1000)},
             transactional_id=transactional_id(settings.group, tp),
             transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
             acks="all",

@@ -50,6 +50,8 @@ class Listener:
     name: str
     protocol: str
     port: int
+    advertised: int | None = None
+    """The port that clients are told to use instead: a proxy's."""
 
 
 class KafkaNode:
@@ -181,7 +183,9 @@ def _listeners(port: int, controller: int, more: Sequence[Listener]) -> dict[str
     inner = Listener("CONTROLLER", "PLAINTEXT", controller)
     return {
         "listeners": ",".join(f"{item.name}://{LOOPBACK}:{item.port}" for item in (plain, inner, *more)),
-        "advertised.listeners": ",".join(f"{item.name}://{LOOPBACK}:{item.port}" for item in (plain, *more)),
+        "advertised.listeners": ",".join(
+            f"{item.name}://{LOOPBACK}:{item.advertised or item.port}" for item in (plain, *more)
+        ),
         "listener.security.protocol.map": ",".join(f"{item.name}:{item.protocol}" for item in (plain, inner, *more)),
     }
 
