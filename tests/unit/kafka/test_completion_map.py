@@ -31,6 +31,20 @@ def test_the_fullest_map_fits_the_brokers_limit():
     assert decode(low, encode(fullest)) == fullest
 
 
+def test_a_start_is_counted_and_nothing_else_changes():
+    coverage = Coverage(5, frozenset({7}), 2, 5, 1)
+    assert coverage.restarted() == Coverage(5, frozenset({7}), 3, 5, 1)
+
+
+def test_the_number_of_starts_always_fits():
+    assert decode(5, encode(Coverage(5, starts=9999).restarted())).starts == 9999
+
+
+def test_a_fresh_partition_has_no_starts_and_no_suspect():
+    fresh = decode(7, None)
+    assert (fresh.low, fresh.finished, fresh.starts, fresh.suspect, fresh.suspect_tries) == (7, frozenset(), 0, None, 0)
+
+
 def test_metadata_of_others_means_nothing_is_finished_above():
     assert decode(7, "") == decode(7, None) == Coverage(7)
 

@@ -1,5 +1,7 @@
 """The ledger never lets an unfinished offset be committed, in whatever order records finish."""
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,24 @@ def test_markers_are_passed_only_when_nothing_is_in_flight():
     assert ledger.low == 8
     ledger.reach(3)
     assert ledger.low == 8
+
+
+@pytest.mark.parametrize(("finished", "low"), [({11}, 12), ({11, 12}, 13), ({12}, 11), ({11, 13}, 12)])
+def test_low_passes_what_an_earlier_owner_finished_and_not_one_offset_more(finished, low):
+    ledger = PartitionLedger(10, finished)
+    ledger.take(10)
+    ledger.finish(10)
+    assert ledger.low == low
+    assert [ledger.is_finished(offset) for offset in (10, low)] == [True, False]
+
+
+def test_what_lies_below_low_is_forgotten():
+    """A partition is owned for months: its ledger holds the window, not the past."""
+    ledger = PartitionLedger(0)
+    for offset in range(5000):
+        ledger.take(offset)
+        ledger.finish(offset)
+    assert len(pickle.dumps(ledger)) < 1000
 
 
 def test_a_record_is_taken_once():
