@@ -129,3 +129,29 @@ def test_a_lane_whose_transaction_was_lost_commits_nothing_more():
             world.finish(leaving, (FIRST, 2))
             world.advance(10.0)
             world.settle()
+
+
+def takeover_from_a_coordinator_that_lags(world: World) -> None:
+    """Commits, a dead owner, a coordinator that has moved and answers with what it knew before, a new owner."""
+    scenario(world)
+    world.alive[0].die()
+    world.start()
+    while world.alive[0].requests < 2:  # the first is the check at the start, the second fences the dead owner
+        world.advance(0.001)
+    world.broker.move_coordinator(lag=2)
+    world.settle()
+
+
+def test_a_lagging_coordinator_is_made_to_catch_up():
+    with World(1) as world:
+        world.start()
+        takeover_from_a_coordinator_that_lags(world)
+
+
+def test_without_the_barrier_a_lagging_coordinator_would_double_records():
+    """That the simulation shows what the barrier is there for."""
+    with World(1) as world:
+        world.broker.barriers_help = False
+        world.start()
+        with pytest.raises(AssertionError, match="two terminal records|not any more|fell from"):
+            takeover_from_a_coordinator_that_lags(world)

@@ -135,7 +135,7 @@ def test_exactly_one_terminal_record_whatever_happens():
     run_state_machine_as_test(
         ExactlyOneTerminal,
         settings=settings(
-            max_examples=150,
+            max_examples=400,
             stateful_step_count=40,
             derandomize=True,
             deadline=None,
