@@ -105,8 +105,9 @@ class Lane:
         clock = asyncio.get_running_loop().time
         began = -self._publish_seconds
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._filled.wait(), IDLE_COMMIT_SECONDS)
+            with contextlib.suppress(TimeoutError):  # not wait_for: on Python 3.11 it can swallow a cancellation
+                async with asyncio.timeout(IDLE_COMMIT_SECONDS):
+                    await self._filled.wait()
             await asyncio.sleep(max(0.0, began + self._publish_seconds - clock()))
             began = clock()
             await self.commit()

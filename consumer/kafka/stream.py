@@ -69,7 +69,8 @@ class Stream:
             self._member = None
             self._metrics.rejoins.inc()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), REJOIN_SECONDS)
+                async with asyncio.timeout(REJOIN_SECONDS):
+                    await self._stopping.wait()
                 return 0
 
 
