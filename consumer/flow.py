@@ -45,6 +45,11 @@ class ByteBudget:
         self._held[owner] = size_bytes
         self.used_bytes += size_bytes
 
+    def prefer(self, owner: object) -> None:
+        """Treats an item as the oldest: the others wait for it."""
+        self._held.move_to_end(owner, last=False)
+        self._wake()
+
     async def reserve(self, owner: object, size_bytes: int) -> None:
         """Waits until `size_bytes` more fit, or `owner` is the oldest item."""
         if not self._waiting and self._fits(owner, size_bytes):

@@ -60,6 +60,10 @@ class Processor:
             reasons.add("breaker")
         return frozenset(reasons)
 
+    def prefer(self, record: RawRecord) -> None:
+        """The record's bytes come before those of all others in flight."""
+        self._pipeline.budget.prefer(record)
+
     def room(self, records_in_flight: int) -> int:
         """Records that may be read at once; at least 1."""
         return self._backpressure.room(records_in_flight)

@@ -19,6 +19,7 @@ from consumer.kafka.connection import AIOKAFKA, Clients, client_options
 from consumer.kafka.delivery import Delivery, Reached
 from consumer.kafka.exactly_once import ExactlyOnce
 from consumer.kafka.rebalance import Rebalance
+from consumer.kafka.turns import Turns
 from consumer.messages import Partition, RawRecord, Terminal
 from consumer.ops.metrics import Metrics
 from consumer.settings import MIB, Settings
@@ -38,6 +39,9 @@ class Work(Protocol):
 
     def open(self, record: RawRecord) -> None:
         """Counts the record against the bounds."""
+
+    def prefer(self, record: RawRecord) -> None:
+        """The record runs alone while others wait for their turn: bounds must not make it wait for them."""
 
     async def process(self, record: RawRecord) -> Terminal | None:
         """The record's terminal record, or None for a withdrawal. Never raises but for cancellation."""
@@ -77,6 +81,7 @@ class Member:
             if settings.delivery == "exactly_once"
             else AtLeastOnce(settings, self._consumer, metrics)
         )
+        self._turns = Turns()
         self._freed = asyncio.Event()
         """Something in flight has finished, so a pause may be over."""
         self._pauses: frozenset[str] = frozenset()
@@ -129,8 +134,9 @@ class Member:
             in_flight = rebalance.in_flight
             self._pause_and_resume(rebalance, in_flight)
             if self._pauses:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._freed.wait(), POLL_SECONDS)
+                with contextlib.suppress(TimeoutError):  # not wait_for: on Python 3.11 it can swallow a cancellation
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._freed.wait()
             for tp, records in (await self._read(rebalance, in_flight)).items():
                 assignment = rebalance.owned.get(tp)
                 if assignment is not None and assignment.state is State.ACTIVE:
@@ -216,12 +222,21 @@ class Member:
 
     async def _run(self, assignment: Assignment, record: RawRecord) -> None:
         if assignment.isolated:
-            crashes = await self._delivery.suspect(assignment, record.offset)
-            if crashes >= self._settings.flow.crashes_alone:
-                crashed = await self._work.crashed(record, crashes)
-                await self._delivery.publish(assignment, record.offset, crashed)
-                return
-        terminal = await self._judge(assignment, record)
+            # alone in the process until its outcome is durable: a death that another record causes must not count
+            async with self._turns.alone():
+                self._work.prefer(record)
+                await self._run_suspect(assignment, record)
+            return
+        async with self._turns.together():
+            terminal = await self._judge(assignment, record)
+        await self._delivery.publish(assignment, record.offset, terminal)
+
+    async def _run_suspect(self, assignment: Assignment, record: RawRecord) -> None:
+        crashes = await self._delivery.suspect(assignment, record.offset)
+        if crashes >= self._settings.flow.crashes_alone:
+            terminal: Terminal | None = await self._work.crashed(record, crashes)
+        else:
+            terminal = await self._judge(assignment, record)
         await self._delivery.publish(assignment, record.offset, terminal)
 
     async def _judge(self, assignment: Assignment, record: RawRecord) -> Terminal | None:

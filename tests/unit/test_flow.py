@@ -61,6 +61,19 @@ def test_the_oldest_item_is_never_refused():
     asyncio.run(scenario())
 
 
+def test_a_preferred_item_is_never_refused():
+    """One that runs alone must not wait for those that wait for it."""
+
+    async def play() -> None:
+        budget = ByteBudget(100)
+        budget.open("old", 60)
+        budget.open("young", 10)
+        budget.prefer("young")
+        await asyncio.wait_for(budget.reserve("young", 500), 1)
+
+    asyncio.run(play())
+
+
 def test_a_cancelled_reservation_takes_nothing():
     async def scenario():
         budget = ByteBudget(10)

@@ -188,6 +188,9 @@ class Judge:
     def pauses(self, records_in_flight: int) -> frozenset[str]:
         return frozenset({"records"} if records_in_flight >= self._max_records else ())
 
+    def prefer(self, record: RawRecord) -> None:
+        pass
+
     def room(self, records_in_flight: int) -> int:
         return max(1, self._max_records - records_in_flight)
 
