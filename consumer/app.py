@@ -6,6 +6,7 @@ committed → the group is left → worker processes end → the HTTP port close
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,6 +39,9 @@ from consumer.settings import Settings
 LOOPBACK = "127.0.0.1"
 log = structlog.get_logger(__name__)
 
+GARBAGE_OBJECTS = 5_000
+"""New objects between two collections. More of them, and fetched records that hang in cycles pile up."""
+
 
 def build_parts(settings: Settings) -> Parts:
     """The parts that the settings ask for; `engine.name = auto` takes the best engine this machine can run."""
@@ -62,6 +66,15 @@ async def started(parts: Parts) -> AsyncIterator[Parts]:
                 "ocr.memory_bytes and ocr.start_seconds"
             ) from error
         yield parts
+
+
+def _spare_the_living() -> None:
+    """Records in flight and modules are no garbage: by its defaults the collector looks through them so often that
+    it costs a sixth of the stream's CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
 
 
 class Consumer:
@@ -115,6 +128,7 @@ class Consumer:
         async with started(self._build(settings)) as parts:
             for pool, part in (("decode", parts.decoder), ("ocr", parts.reader)):
                 self._metrics.count_crashes(pool, part)
+            _spare_the_living()
             store = S3Store(settings.storage)
             await store.start()
             try:

@@ -1,5 +1,6 @@
 """The terminal record of a submission: a verdict, or a dead letter with the original bytes. Pure."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from schemas import OOM_REASONS, AdVerdict, DeadLetter, EngineFingerprint, Judge
 from schemas.codec import encode
 from schemas.headers import dead_letter_headers, verdict_headers
 from schemas.tracing import valid_traceparent
+
+_IDENTITY = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,16 @@ def verdict_id(incoming: Incoming, prepared: Prepared, visual_tokens: Mapping[st
         "creatives": [[picture.asset_id, picture.sha256] for picture in prepared.pictures],
         "policy": judge.policy_version,
         "unchecked": judge.unchecked,
-        "engine": judge.engine.model_dump(mode="json"),
+        "engine": _fingerprint(judge.engine),
         "visual_tokens": dict(visual_tokens),
     }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_IDENTITY.encode(identity).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=8)
+def _fingerprint(engine: EngineFingerprint) -> dict[str, object]:
+    """The same for every verdict of a process, and dearer than the rest of an id."""
+    return engine.model_dump(mode="json")
 
 
 def verdict_record(verdict: AdVerdict, incoming: Incoming, topics: TopicSettings) -> Terminal:

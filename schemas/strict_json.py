@@ -24,7 +24,8 @@ class NotStrictJson(ValueError):
 
 def loads(data: bytes) -> object:
     """The document in `data` (UTF-8); raises NotStrictJson with a short message that echoes no long value."""
-    if data.count(b"[") + data.count(b"{") > BRACKETS_MAX:
+    brackets = data.count(b"[") + data.count(b"{")
+    if brackets > BRACKETS_MAX:
         raise NotStrictJson(f"more than {BRACKETS_MAX} opening brackets and braces")
     try:
         text = data.decode()
@@ -36,8 +37,9 @@ def loads(data: bytes) -> object:
         pydantic_core.from_json(data, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:
         raise NotStrictJson(_in_our_words(str(error))) from error
-    document: object = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_int=_bounded)
-    _check_depth(document)
+    document: object = _DECODER.decode(text)
+    if brackets > DEPTH_MAX:
+        _check_depth(document)
     return document
 
 
@@ -90,6 +92,9 @@ def _bounded(literal: str) -> int:
     if len(literal) > INTEGER_CHARS_MAX:
         raise NotStrictJson("a number is too large for a double")
     return int(literal)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_int=_bounded)
 
 
 def _check_depth(document: object) -> None:
