@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, State
 from consumer.kafka.completion_map import Coverage
-from consumer.kafka.connection import client_options
+from consumer.kafka.connection import BATCH_BYTES, client_options
 from consumer.kafka.positions import start_position
 from consumer.messages import Terminal
 from consumer.ops.metrics import Metrics
@@ -35,12 +35,15 @@ class AtLeastOnce:
         self._metrics = metrics
         self._owned: set[Assignment] = set()
         self._committing: asyncio.Task[None] | None = None
+        self._appending = asyncio.Lock()
+        """One at a time: aiokafka wakes every sender that waits for a full batch whenever one leaves."""
         # Not idempotent: brokers without transactions refuse producer ids, and a repeated record is in the promise.
         self._producer = AIOKafkaProducer(
             **client_options(settings.kafka),
             acks="all",
             enable_idempotence=False,
             linger_ms=5,
+            max_batch_size=BATCH_BYTES,
             max_request_size=settings.kafka.largest_output_bytes,
         )
 
@@ -72,7 +75,9 @@ class AtLeastOnce:
         headers = list(terminal.headers)
         while True:
             try:
-                await self._producer.send_and_wait(terminal.topic, terminal.value, terminal.key, headers=headers)
+                async with self._appending:
+                    durable = await self._producer.send(terminal.topic, terminal.value, terminal.key, headers=headers)
+                await durable
             except MessageSizeTooLargeError as error:
                 raise StreamBroken(
                     f"topic {terminal.topic} refuses a record of {len(terminal.value or b'')} bytes: set "

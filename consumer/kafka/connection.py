@@ -16,6 +16,8 @@ from consumer.errors import StartRefused
 from consumer.settings import KafkaSettings
 
 CLIENT_ID = "advet"
+BATCH_BYTES = 256 * 1024
+"""Of one request's records for a partition. aiokafka's 16 KiB make a transaction of 500 verdicts several round trips."""
 
 
 @dataclass(frozen=True, slots=True)

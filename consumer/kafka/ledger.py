@@ -85,7 +85,7 @@ class PartitionLedger:
         self._position = max(self._position, position)
 
     def _low_without(self, leaving: Collection[int]) -> int:
-        low = next((offset for offset in self._unfinished if offset not in leaving), None)
+        low = next(iter(self._unfinished) if not leaving else (o for o in self._unfinished if o not in leaving), None)
         if low is None:
             low = self._position
             while low in self._finished:  # finished by an earlier owner, and not read again yet

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import StartRefused
-from consumer.kafka.connection import AIOKAFKA, Clients, client_options
+from consumer.kafka.connection import AIOKAFKA, BATCH_BYTES, Clients, client_options
 from consumer.kafka.delivery import MustRejoin, Reached, reached_nothing
 from consumer.messages import Terminal
 from consumer.settings import KafkaSettings
@@ -51,6 +51,7 @@ class Transactions:
             transactional_id=transactional_id(settings.group, tp),
             transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
             acks="all",
+            max_batch_size=BATCH_BYTES,
             max_request_size=settings.largest_output_bytes,
         )
 
