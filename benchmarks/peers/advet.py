@@ -69,6 +69,7 @@ def settings_file(task: Task) -> str:
         },
         "storage": {"concurrency": task.threads},
         "http": {"port": 0},
+        "admin": {"port": 0},
         "logs": {"format": "json"},
     }
     if task.endpoint:
