@@ -155,20 +155,3 @@ def test_without_the_barrier_a_lagging_coordinator_would_double_records():
         world.start()
         with pytest.raises(AssertionError, match=r"two terminal records|not any more|fell from"):
             takeover_from_a_coordinator_that_lags(world)
-
-
-def test_a_fenced_member_leaves_whatever_it_waits_for():
-    """Fenced at any point while records finish: its poll loop must see the end and never stay a member."""
-    for point in range(1, 60):
-        with World(1) as world:
-            for _ in range(8):
-                world.broker.produce_input(FIRST, None, b"ad", 0)
-            fenced = world.start()
-            world.advance(3.0)
-            world.broker.init(f"advet.advet.{TOPIC}.0")
-            fenced.freeze_at = fenced.points + point
-            for process, item in world.running:
-                world.finish(process, item)
-            world.advance(1.0)
-            fenced.thaw()
-            world.settle()
