@@ -104,7 +104,7 @@ def test_kill_9_of_a_broker(
         if point.startswith("end"):
             tp = TopicPartition(rig.settings.topics.submissions, chance.randrange(4))
             id_ = transactional_id(rig.settings.kafka.group, tp)
-            number = brokers.transaction_coordinator(rig.settings.kafka, id_)
+            (number,) = brokers.transaction_coordinators(rig.settings.kafka, [id_])
         else:
             number = brokers.group_coordinator(rig.settings.kafka)
         brokers.kill(number)
