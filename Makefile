@@ -15,8 +15,8 @@ help: ## This list
 demo: .venv/.installed-demo ## Ads through a broker, a store and the real consumer, on this machine (ARGS=--keep)
 	$(BIN)/advet demo $(ARGS)
 
-test: .venv/.installed-dev ## Every test that needs no GPU; Apache Kafka where there are a JDK and Maven
-	$(BIN)/pytest -m "not gpu" $(ARGS)
+test: .venv/.installed-dev ## Every test but the fault schedules; Apache Kafka where there are a JDK and Maven
+	$(BIN)/pytest -m "not gpu" --ignore tests/faults $(ARGS)
 
 test-fast: .venv/.installed-dev ## Unit, contract and pipeline tests: no torch, no JVM
 	$(BIN)/pytest -m "not gpu and not kafka" tests/unit tests/contracts tests/pipeline $(ARGS)
@@ -39,7 +39,7 @@ docs: .venv/.installed-dev ## Writes the settings table into the READMEs
 bench: .venv/.installed-dev .cache/bench/.installed ## One benchmark: make bench ARGS='NAME …'
 	$(BIN)/python infra/dev/bench.py $(ARGS)
 
-faults: .venv/.installed-dev ## Seeded fault schedules against real processes
+faults: .venv/.installed-dev ## Seeded fault schedules on three brokers (ARGS="--kills 500 --seed 7 --minutes 60")
 	$(BIN)/pytest -m "not gpu" tests/faults $(ARGS)
 
 lock: .venv/.installed-dev ## Writes requirements/*.txt anew (ARGS=--upgrade moves the pins)
