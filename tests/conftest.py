@@ -6,6 +6,7 @@ A part that this machine lacks is a skip that names it. In CI it is an error: CI
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -47,9 +48,19 @@ def embedded_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
     asyncio.run(broker.stop())
 
 
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A cluster that somebody else runs."""
+
+    bootstrap: str
+
+
 @pytest.fixture(scope="session")
-def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
-    """One node of Apache Kafka; `.bootstrap`. Mark the test `kafka`."""
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster | Existing]:
+    """One node of Apache Kafka, or the cluster at ADVET_TEST_KAFKA; `.bootstrap`. Mark the test `kafka`."""
+    if existing := os.environ.get("ADVET_TEST_KAFKA"):
+        yield Existing(existing)
+        return
     cluster = started(lambda: KafkaCluster.start(tmp_path_factory.mktemp("kafka")))
     yield cluster
     cluster.kill_all()

@@ -17,7 +17,7 @@ from consumer.settings import KafkaSettings
 
 CLIENT_ID = "advet"
 BATCH_BYTES = 256 * 1024
-"""Of one request's records for a partition. aiokafka's 16 KiB make a transaction of 500 verdicts several round trips."""
+"""Of one request's records for a partition: with aiokafka's 16 KiB, 500 verdicts are several round trips."""
 
 
 @dataclass(frozen=True, slots=True)
