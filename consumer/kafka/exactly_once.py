@@ -7,7 +7,7 @@ lane begins a transaction at most every `flow.publish_seconds`, so batches grow 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -100,6 +100,13 @@ class Lane:
         await self._noted
         return tries
 
+    def survived(self) -> tuple[int, int] | None:
+        """The run of the suspect is cut short, but not by a crash: it does not count. Returns what was noted."""
+        noted = self._suspect
+        if noted is not None:
+            self._suspect = (noted[0], noted[1] - 1)
+        return noted
+
     async def run(self) -> None:
         """Commits batches for as long as the assignment lives. Raises what `Transactions.commit` raises."""
         clock = asyncio.get_running_loop().time
@@ -174,6 +181,8 @@ class ExactlyOnce:
         self._running: dict[Assignment, asyncio.Task[None]] = {}
         self._floors: dict[TopicPartition, int] = {}
         """Low offsets that this process knows to be committed."""
+        self._survived: dict[TopicPartition, tuple[int, int] | None] = {}
+        """Suspects, and their tries, whose run ended with a lost lane and not with this process."""
         self._tasks: asyncio.TaskGroup
         self._lost: Callable[[Assignment], None]
 
@@ -191,6 +200,8 @@ class ExactlyOnce:
             await self._reached("activating")
             coverage = await self._committed(tp, transactions)
             _check_wanted(assignment)
+            if self._survived.pop(tp, None) == (coverage.suspect, coverage.suspect_tries):
+                coverage = replace(coverage, suspect_tries=coverage.suspect_tries - 1)
             restarted = coverage.restarted()
             await transactions.commit([], restarted.low, encode(restarted))
             await self._reached("activated")
@@ -227,6 +238,8 @@ class ExactlyOnce:
             # The outcome is unknown: only a new producer and the committed state can tell. Items are judged again.
             log.warning("transaction_lost", partition=lane.assignment.partition.number, error=repr(error))
             self._metrics.transactions_lost.inc()
+            tp = TopicPartition(lane.assignment.partition.topic, lane.assignment.partition.number)
+            self._survived[tp] = lane.survived()
             self._lost(lane.assignment)
 
     async def publish(self, assignment: Assignment, offset: int, terminal: Terminal | None) -> None:
@@ -244,6 +257,7 @@ class ExactlyOnce:
     async def _settle(self, lane: Lane) -> None:
         try:
             await self._reached("draining")
+            lane.survived()
             await lane.commit(clean=not lane.assignment.ledger.in_flight)
             tp = TopicPartition(lane.assignment.partition.topic, lane.assignment.partition.number)
             self._floors[tp] = lane.committed.low

@@ -224,8 +224,9 @@ class Member:
         if assignment.isolated:
             # alone in the process until its outcome is durable: a death that another record causes must not count
             async with self._turns.alone():
-                self._work.prefer(record)
-                await self._run_suspect(assignment, record)
+                if assignment.state is State.ACTIVE:  # else its run would be cut short, which looks like a crash
+                    self._work.prefer(record)
+                    await self._run_suspect(assignment, record)
             return
         async with self._turns.together():
             terminal = await self._judge(assignment, record)
