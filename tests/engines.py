@@ -20,6 +20,7 @@ from consumer.ops.logs import configure
 from consumer.pipeline import Parts
 from consumer.settings import Settings, load
 from schemas import EngineFingerprint
+from tests.faults.deadly_decoder import DeadlyDecoder
 from tests.faults.failpoints import Failpoints, Folder, Plan
 
 
@@ -130,7 +131,8 @@ def main(config: str, engine: str, argument: str, plan: str = "", folder: str = 
     reached = Failpoints(Folder(Path(folder)), Plan.parse(plan)).reached if plan else reached_nothing
 
     def build(chosen: Settings) -> Parts:
-        return Parts(ENGINES[engine](argument), Decoder(chosen.creatives), NoReader())
+        decoder = DeadlyDecoder(chosen.creatives) if engine == "deadly" else Decoder(chosen.creatives)
+        return Parts(ENGINES[engine](argument), decoder, NoReader())
 
     asyncio.run(Consumer(settings, build, reached).run())
 

@@ -1,14 +1,22 @@
 """Records that kill: a bounded number of restarts, then their dead letter, while the rest goes on."""
 
+import io
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from tests.faults.deadly_decoder import MARK
 from tests.faults.feeder import Feeder
 from tests.faults.fleet import Fleet
 from tests.faults.reader import Reader
 from tests.rig import Rig, submission
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 pytestmark = pytest.mark.kafka
 MOST_RESTARTS = 4
@@ -51,6 +59,31 @@ def test_several_at_once(make_rig: MakeRig) -> None:
     assert set(fleet.exits) == {-signal.SIGKILL}
     assert len(fleet.exits) <= MOST_RESTARTS * len(poisons)
     assert reader.letters == dict.fromkeys(poisons, "worker_crash")
+
+
+def test_a_record_that_kills_its_decoder(make_rig: MakeRig, s3: "S3Client") -> None:
+    """The consumer lives; the record is `creative_undecodable`, pictures beside it get verdicts."""
+    for name, comment in (("deadly", MARK.decode()), ("fine", "a picture")):
+        about = PngInfo()
+        about.add_text("Comment", comment)
+        Image.new("RGB", (64, 64), "red").save(buffer := io.BytesIO(), "PNG", pnginfo=about)
+        s3.put_object(Bucket="ad-creatives", Key=f"faults/{name}", Body=buffer.getvalue())
+    rig = make_rig()
+    with Reader(rig.settings) as reader, Fleet(rig, reader, "deadly", "0.05") as fleet:
+        member = fleet.start()
+        keys = ["deadly" if n % 10 == 5 else "fine" for n in range(40)]
+        origins = rig.produce(submission(n, creatives=[picture(f"faults/{key}")]) for n, key in enumerate(keys))
+        fleet.wait(lambda: reader.complete(len(origins)))
+        assert member.process.poll() is None
+        fleet.finish(len(origins))
+    assert fleet.exits == []
+    deadly = {origin for origin, key in zip(origins, keys, strict=True) if key == "deadly"}
+    assert reader.letters == dict.fromkeys(deadly, "creative_undecodable")
+
+
+def picture(key: str) -> dict:
+    """A creative of a submission."""
+    return {"asset_id": "p1", "kind": "image", "bucket": "ad-creatives", "key": key}
 
 
 def elsewhere(reader: Reader, origin: tuple[int, int]) -> list[tuple[int, int]]:

@@ -98,7 +98,10 @@ def test_random_kills_while_work_is_in_flight(
             sent = feeder.stop()
         fleet.finish(sent)
         unasked = [status for status in fleet.exits if status != -signal.SIGKILL]
-        print(f"{dict(storm.done)} on {sent} records, {reader.commits} commits, other exits {unasked}")
+        print(
+            f"{dict(storm.done)} on {sent} records, {reader.commits} commits, other exits {unasked}, {reader.letters}"
+        )
+        assert set(reader.letters.values()) <= {"worker_crash"}  # of one that ran alone whenever its process was killed
         assert storm.done.total() == kills or minutes
         assert fleet.exits.count(-signal.SIGKILL) == storm.done["kill"]
         assert len(unasked) <= storm.done["broker"]

@@ -78,7 +78,7 @@ def test_end_txn_held_lost_and_cut(
             assert fleet.exits == []
 
 
-@pytest.mark.parametrize("point", ["sent", "offsets_sent", "end_sent"])
+@pytest.mark.parametrize("point", ["offsets_sent", "end_sent"])
 def test_a_transaction_outlives_its_timeout(
     point: str, tmp_path: Path, one_node: KafkaCluster, weed_store: ObjectStore
 ) -> None:
