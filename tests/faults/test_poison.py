@@ -13,7 +13,7 @@ from tests.faults.deadly_decoder import MARK
 from tests.faults.feeder import Feeder
 from tests.faults.fleet import Fleet
 from tests.faults.reader import Reader
-from tests.rig import Rig, submission
+from tests.rig import Rig, submission, wait_for
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -79,6 +79,25 @@ def test_a_record_that_kills_its_decoder(make_rig: MakeRig, s3: "S3Client") -> N
     assert fleet.exits == []
     deadly = {origin for origin, key in zip(origins, keys, strict=True) if key == "deadly"}
     assert reader.letters == dict.fromkeys(deadly, "creative_undecodable")
+
+
+def test_a_suspect_whose_run_is_cut_short_is_judged_by_the_next_owner(make_rig: MakeRig) -> None:
+    """Two members die, so the third runs records alone; it leaves in good order while one still runs: no crash."""
+    rig = make_rig(1)
+    sent = rig.produce(submission(n) for n in range(6))
+    with Reader(rig.settings) as reader:
+        for _ in range(2):
+            with rig.member("fixed", "60") as member:
+                wait_for(lambda at=member: at.metric("advet_in_flight_records") == len(sent), member)
+        with rig.member("fixed", "60") as member:
+            wait_for(lambda: '"isolated": true' in member.log.read_text(), member)
+            wait_for(lambda: any(coverage.suspect_tries for coverage in reader.coverage.values()), member)
+            assert member.terminate() == 0
+        with rig.member("fixed", "0") as member:
+            wait_for(lambda: reader.complete(len(sent)), member)
+            assert member.terminate() == 0
+        reader.check()
+    assert reader.letters == {}
 
 
 def picture(key: str) -> dict:
