@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from schemas.headers import read_dead_letter
 DEADLINE_SECONDS = 60.0
 
 
-def submission(number: int, **changes: object) -> dict:
+def submission(number: object, **changes: object) -> dict:
     """A valid event with a text only."""
     event: dict = {
         "submission_id": f"s-{number}",
@@ -147,7 +147,7 @@ class Rig:
         store: ObjectStore,
         partitions: int = 4,
         delivery: str = "at_least_once",
-        **tables: dict[str, object],
+        **tables: Mapping[str, object],
     ) -> "Rig":
         """Creates the topics and writes the settings; `tables` are added to the file."""
         tag = uuid.uuid4().hex[:8]

@@ -1,6 +1,7 @@
 """Members come and go, partitions are added: what moves is neither lost nor judged twice."""
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import Callable
@@ -20,6 +21,10 @@ ROUNDS = 8
 MakeRig = Callable[..., Rig]
 
 
+def passed(moment: float) -> bool:
+    return time.monotonic() > moment
+
+
 def test_members_join_and_leave_all_the_time(make_rig: MakeRig, chance: random.Random) -> None:
     """Every second or so one joins, or one leaves in good order; the first stays, so the group is never empty."""
     rig = make_rig()
@@ -32,7 +37,7 @@ def test_members_join_and_leave_all_the_time(make_rig: MakeRig, chance: random.R
                 else:
                     fleet.leave(chance.randrange(1, len(fleet.members)))
                 moment = time.monotonic() + chance.uniform(0.5, 1.5)
-                fleet.wait(lambda end=moment: time.monotonic() > end)
+                fleet.wait(functools.partial(passed, moment))
             before = len(reader.outcomes)
             fleet.wait(lambda: len(reader.outcomes) > before + 20)
             sent = feeder.stop()

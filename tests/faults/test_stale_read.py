@@ -5,6 +5,7 @@ for a moment with what it had replicated as committed, not with what was acknowl
 """
 
 import asyncio
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_the_coordinator_moves_during_activation(
         others = [tp for tp, decider in zip(tps, deciders, strict=True) if decider != coordinator]
         assert len(others) >= 2 * MEASURED, "one node coordinates nearly all transactions"
         plan = dict(zip(others, [Transactions, WithoutBarrier] * MEASURED, strict=False))
-        asyncio.run(commit_all(kafka, list(plan), rounds, lambda number=coordinator: brokers.kill(number)))
+        asyncio.run(commit_all(kafka, list(plan), rounds, functools.partial(brokers.kill, coordinator)))
         for kind, low in asyncio.run(read_all(kafka, plan)):
             assert low in (rounds - 1, rounds) or rounds == 1
             stale[kind] += low < rounds
