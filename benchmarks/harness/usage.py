@@ -100,6 +100,6 @@ def machine() -> dict[str, object]:
         "cpu": model,
         "cores": os.cpu_count(),
         "memory_gib": round(memory / 2**30, 1),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }
