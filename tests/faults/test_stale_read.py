@@ -6,8 +6,7 @@ for a moment with what it had replicated as committed, not with what was acknowl
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from aiokafka import TopicPartition
@@ -19,17 +18,32 @@ from consumer.kafka.completion_map import Coverage, encode
 from consumer.kafka.connection import client_options
 from consumer.kafka.delivery import reached_nothing
 from consumer.kafka.transactions import Transactions, transactional_id
+from consumer.local.apache_kafka import KafkaCluster
 from consumer.settings import KafkaSettings
+from tests.conftest import started
 from tests.faults.brokers import Brokers
-from tests.rig import Rig
+from tests.faults.conftest import SHORT_KILLS
+from tests.rig import Rig, wait_for
 
 pytestmark = pytest.mark.kafka
-ROUNDS = 10
-"""At most; one kill in three or so is followed by an old answer."""
+SHORT_ROUNDS = 5
+LONG_ROUNDS = 60
+"""At most: a kill is followed by an old answer often, not always, so only the long form insists on one."""
 MEASURED = 4
 """Partitions a round and way of reading."""
+PARTITIONS = 48
 RETRY_SECONDS = 0.02
 ROUND_SECONDS = 60.0
+
+
+@pytest.fixture
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
+    """A cluster of its own that gives leadership back after a restart: coordinators must not pile up on one node."""
+    balance = {"leader.imbalance.check.interval.seconds": "1", "leader.imbalance.per.broker.percentage": "0"}
+    folder = tmp_path_factory.mktemp("balanced")
+    cluster = started(lambda: KafkaCluster.start(folder, 3, properties=balance))
+    yield Brokers(cluster)
+    cluster.kill_all()
 
 
 class WithoutBarrier(Transactions):
@@ -40,30 +54,35 @@ class WithoutBarrier(Transactions):
 
 
 def test_the_coordinator_moves_during_activation(
-    tmp_path: Path, make_rig: Callable[..., Rig], brokers: Brokers
+    make_rig: Callable[..., Rig], brokers: Brokers, pytestconfig: pytest.Config
 ) -> None:
     """Rounds until an old commit was read without the barrier; never with it."""
-    rig = make_rig(48)
-    kafka, topic = rig.settings.kafka, rig.settings.topics.submissions
+    long = pytestconfig.getoption("--kills", SHORT_KILLS) > SHORT_KILLS
+    rig = make_rig(PARTITIONS)
+    kafka = rig.settings.kafka
     stale: dict[type[Transactions], int] = {Transactions: 0, WithoutBarrier: 0}
     rounds = 0
-    while rounds < ROUNDS and not stale[WithoutBarrier]:
+    while rounds < (LONG_ROUNDS if long else SHORT_ROUNDS) and not stale[WithoutBarrier]:
         rounds += 1
-        coordinator = brokers.group_coordinator(kafka)
-        tps = [TopicPartition(topic, number) for number in range(48)]
-        # transactions that survive the kill: their own coordinator is another node
-        deciders = brokers.transaction_coordinators(kafka, [transactional_id(kafka.group, tp) for tp in tps])
-        others = [tp for tp, decider in zip(tps, deciders, strict=True) if decider != coordinator]
-        assert len(others) >= 2 * MEASURED, "one node coordinates nearly all transactions"
-        plan = dict(zip(others, [Transactions, WithoutBarrier] * MEASURED, strict=False))
+        coordinator, others = wait_for(lambda: surviving(brokers, rig))
+        plan = dict(zip(others, [Transactions, WithoutBarrier, WithoutBarrier] * MEASURED, strict=False))
         asyncio.run(commit_all(kafka, list(plan), rounds, functools.partial(brokers.kill, coordinator)))
         for kind, low in asyncio.run(read_all(kafka, plan)):
-            assert low in (rounds - 1, rounds) or rounds == 1
-            stale[kind] += low < rounds
+            stale[kind] += low < rounds  # what the dead coordinator had acknowledged is `rounds`
         brokers.restart(coordinator)
     print(f"old answers in {rounds} rounds of {MEASURED}: { ({kind.__name__: n for kind, n in stale.items()}) }")
     assert stale[Transactions] == 0
-    assert stale[WithoutBarrier] > 0
+    assert stale[WithoutBarrier] > 0 or not long
+
+
+def surviving(brokers: Brokers, rig: Rig) -> tuple[int, list[TopicPartition]] | None:
+    """The group's coordinator, and partitions whose transactions another node decides: they survive its death."""
+    kafka, topic = rig.settings.kafka, rig.settings.topics.submissions
+    coordinator = brokers.group_coordinator(kafka)
+    tps = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    deciders = brokers.transaction_coordinators(kafka, [transactional_id(kafka.group, tp) for tp in tps])
+    others = [tp for tp, decider in zip(tps, deciders, strict=True) if decider != coordinator]
+    return (coordinator, others) if len(others) >= 3 * MEASURED else None
 
 
 async def commit_all(kafka: KafkaSettings, tps: Sequence[TopicPartition], low: int, kill: Callable[[], None]) -> None:
