@@ -5,6 +5,7 @@ A part that this machine lacks is a skip that names it. In CI it is an error: CI
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from consumer.local.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+# A shell starts background jobs with SIGINT ignored, and so would every command that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 T = TypeVar("T")
 BUCKET = "ad-creatives"
