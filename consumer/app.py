@@ -1,6 +1,6 @@
 """The composition root: builds every part from the settings, starts them in order, stops them in reverse.
 
-Start: HTTP port → engine → decoder and OCR processes → store → Kafka.
+Start: HTTP and admin port → topics and transactions tried → engine, decoder and OCR processes → store → group.
 Stop (SIGTERM, SIGINT): no new records → what is in flight finishes, up to `flow.drain_seconds` → offsets are
 committed → the group is left → worker processes end → the HTTP port closes.
 """

@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import CommitFailedError, KafkaError, MessageSizeTooLargeError
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, State
 from consumer.kafka.completion_map import Coverage
-from consumer.kafka.connection import BATCH_BYTES, client_options
+from consumer.kafka.connection import BATCH_BYTES, client_options, topic_partition
 from consumer.kafka.positions import start_position
 from consumer.messages import Terminal
 from consumer.ops.metrics import Metrics
@@ -54,7 +54,7 @@ class AtLeastOnce:
 
     async def activate(self, assignment: Assignment) -> Coverage:
         """The committed offset, or `kafka.start` for a group without one."""
-        tp = TopicPartition(assignment.partition.topic, assignment.partition.number)
+        tp = topic_partition(assignment.partition)
         committed: int | None = await self._consumer.committed(tp)
         if committed is None:
             committed = await start_position(self._consumer, tp, self._settings.kafka.start)
@@ -106,10 +106,7 @@ class AtLeastOnce:
         }
         if not moved:
             return
-        offsets = {
-            TopicPartition(a.partition.topic, a.partition.number): OffsetAndMetadata(low, "")
-            for a, low in moved.items()
-        }
+        offsets = {topic_partition(a.partition): OffsetAndMetadata(low, "") for a, low in moved.items()}
         try:
             await self._consumer.commit(offsets)
         except CommitFailedError as error:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient
 
 from consumer.errors import StartRefused
+from consumer.messages import Partition
 from consumer.settings import KafkaSettings
 
 CLIENT_ID = "advet"
@@ -98,3 +99,8 @@ def _unusable(setting: str, path: Path | str | None, error: Exception) -> StartR
         f"{setting}: cannot use {path}: {cause}. Check the path, that this user may read it, and that it is what "
         "the setting asks for (a bearer token; certificates and keys as PEM, the key without passphrase)"
     )
+
+
+def topic_partition(partition: Partition) -> TopicPartition:
+    """A partition as aiokafka names it."""
+    return TopicPartition(partition.topic, partition.number)

@@ -24,7 +24,7 @@ from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, State
 from consumer.kafka.committed import committed_coverage
 from consumer.kafka.completion_map import Coverage, encode
-from consumer.kafka.connection import AIOKAFKA, Clients, client_options
+from consumer.kafka.connection import AIOKAFKA, Clients, client_options, topic_partition
 from consumer.kafka.delivery import ActivationAbandoned, MustRejoin, Reached
 from consumer.kafka.positions import check_in_range, start_position
 from consumer.kafka.transactions import Transactions
@@ -193,7 +193,7 @@ class ExactlyOnce:
 
     async def activate(self, assignment: Assignment) -> Coverage:
         """Fences earlier owners, then reads what they committed, then counts this start."""
-        tp = TopicPartition(assignment.partition.topic, assignment.partition.number)
+        tp = topic_partition(assignment.partition)
         transactions = Transactions(self._settings.kafka, tp, self._reached, self._clients)
         try:
             await transactions.start()
@@ -238,7 +238,7 @@ class ExactlyOnce:
             # The outcome is unknown: only a new producer and the committed state can tell. Items are judged again.
             log.warning("transaction_lost", partition=lane.assignment.partition.number, error=repr(error))
             self._metrics.transactions_lost.inc()
-            tp = TopicPartition(lane.assignment.partition.topic, lane.assignment.partition.number)
+            tp = topic_partition(lane.assignment.partition)
             self._survived[tp] = lane.survived()
             self._lost(lane.assignment)
 
@@ -259,7 +259,7 @@ class ExactlyOnce:
             await self._reached("draining")
             lane.survived()
             await lane.commit(clean=not lane.assignment.ledger.in_flight)
-            tp = TopicPartition(lane.assignment.partition.topic, lane.assignment.partition.number)
+            tp = topic_partition(lane.assignment.partition)
             self._floors[tp] = lane.committed.low
         except (MustRejoin, KafkaError, TimeoutError, OSError) as error:
             log.warning("settle_failed", partition=lane.assignment.partition.number, error=repr(error))

@@ -15,7 +15,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, SkipRefused, State
 from consumer.kafka.at_least_once import AtLeastOnce
-from consumer.kafka.connection import AIOKAFKA, Clients, client_options
+from consumer.kafka.connection import AIOKAFKA, Clients, client_options, topic_partition
 from consumer.kafka.delivery import Delivery, Reached
 from consumer.kafka.exactly_once import ExactlyOnce
 from consumer.kafka.rebalance import Rebalance
@@ -254,7 +254,7 @@ class Member:
     def skip(self, partition: Partition, offset: int, reason: str) -> None:
         """Sends the record at `offset` to the dead letters, now or when it is read. Raises SkipRefused."""
         owned = self._rebalance.owned if self._rebalance is not None else {}
-        assignment = owned.get(TopicPartition(partition.topic, partition.number))
+        assignment = owned.get(topic_partition(partition))
         if assignment is None or assignment.state is not State.ACTIVE:
             raise SkipRefused(f"this consumer does not own {partition.topic}[{partition.number}] now")
         assignment.skip(offset, reason)

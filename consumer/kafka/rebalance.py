@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, State
+from consumer.kafka.connection import topic_partition
 from consumer.kafka.delivery import ActivationAbandoned, Delivery
 from consumer.messages import Partition
 from consumer.ops.metrics import Metrics
@@ -72,7 +73,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     def restart(self, assignment: Assignment) -> None:
         """Gives up an assignment whose state at the broker is unknown, and activates its partition anew."""
-        tp = TopicPartition(assignment.partition.topic, assignment.partition.number)
+        tp = topic_partition(assignment.partition)
         if self.owned.get(tp) is assignment:
             self.restart_partition(tp)
 

@@ -10,7 +10,7 @@ from consumer.errors import AdvetError
 from consumer.kafka.admin import admin_client
 from consumer.kafka.committed import committed_coverage
 from consumer.kafka.completion_map import WINDOW_OFFSETS, Coverage, encode
-from consumer.kafka.connection import client_options
+from consumer.kafka.connection import client_options, topic_partition
 from consumer.kafka.delivery import reached_nothing
 from consumer.kafka.group import has_members
 from consumer.kafka.ledger import PartitionLedger
@@ -67,7 +67,7 @@ class Takeover:
 @asynccontextmanager
 async def take_over(settings: KafkaSettings, partition: Partition) -> AsyncIterator[Takeover]:
     """Becomes the owner of a partition whose group has no members. Raises TakeoverRefused, KafkaError, TimeoutError."""
-    tp = TopicPartition(partition.topic, partition.number)
+    tp = topic_partition(partition)
     consumer = AIOKafkaConsumer(
         **client_options(settings),
         group_id=settings.group,

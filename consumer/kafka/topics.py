@@ -15,11 +15,9 @@ from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, 
 
 from consumer.errors import StartRefused
 from consumer.kafka.admin import admin_client
-from consumer.settings import Settings
+from consumer.settings import DEAD_LETTER_ROOM_BYTES, Settings
 
 DEFAULT_PARTITIONS = 4
-DEAD_LETTER_EXTRA_BYTES = 64 * 1024
-"""Room for the headers that a dead letter adds to a record of the input's largest size."""
 BROKER_RECORD_BYTES = 1_048_588
 """Kafka's default `max.message.bytes`."""
 DAY_MS = 24 * 60 * 60 * 1000
@@ -43,8 +41,8 @@ class Row:
 TABLE = (
     Row("submissions", retention_days=7, extra_bytes=0),
     Row("verdicts", retention_days=30),
-    Row("oom_dead_letters", retention_days=30, extra_bytes=DEAD_LETTER_EXTRA_BYTES),
-    Row("dead_letters", retention_days=30, extra_bytes=DEAD_LETTER_EXTRA_BYTES),
+    Row("oom_dead_letters", retention_days=30, extra_bytes=DEAD_LETTER_ROOM_BYTES),
+    Row("dead_letters", retention_days=30, extra_bytes=DEAD_LETTER_ROOM_BYTES),
 )
 
 

@@ -1,6 +1,7 @@
 """Settings: what there is (`model`) and where values come from (`sources`)."""
 
 from consumer.settings.model import (
+    DEAD_LETTER_ROOM_BYTES,
     MIB,
     AdminSettings,
     BreakerSettings,
@@ -20,6 +21,7 @@ from consumer.settings.sources import CONFIG_VARIABLE, Loaded, Setting, leaves, 
 
 __all__ = [
     "CONFIG_VARIABLE",
+    "DEAD_LETTER_ROOM_BYTES",
     "MIB",
     "AdminSettings",
     "BreakerSettings",

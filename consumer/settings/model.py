@@ -17,6 +17,7 @@ from pydantic_settings import NoDecode
 
 MIB = 1024 * 1024
 DEAD_LETTER_ROOM_BYTES = 64 * 1024
+"""For the headers that a dead letter adds to a record of the input's largest size."""
 
 
 def _split(value: object) -> object:
