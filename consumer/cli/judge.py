@@ -36,7 +36,7 @@ NOWHERE = Partition("local", 0)
     help="A submission event instead; keys of its creatives are paths relative to it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as one JSON object.")
-@settings_options("storage", "creatives", "ocr", "engine", "policy", "logs")
+@settings_options("storage", "creatives", "ocr", "engine", "gpu", "policy", "logs")
 def judge_command(loaded: Loaded, images: tuple[Path, ...], submission: Path | None, as_json: bool, **ad: Any) -> None:
     """Judge one ad from local files, without Kafka or S3."""
     from consumer.ops.logs import configure

@@ -43,7 +43,7 @@ def settings_options(*groups: str) -> Callable[[Callable[..., Any]], Callable[..
 
         for setting in reversed(chosen):
             click.option(
-                setting.flag,
+                *setting.flags,
                 _parameter(setting),
                 metavar="VALUE",
                 help=f"{setting.field.description}{_default(setting)}",

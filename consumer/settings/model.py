@@ -204,7 +204,48 @@ class BreakerSettings(Group):
 class EngineSettings(Group):
     """Which judge."""
 
-    name: Literal["auto", "screening"] = Field("auto", description="auto takes the best that this machine has.")
+    name: Literal["auto", "screening", "gpu"] = Field(
+        "auto", description="auto takes the GPU judge where gpu.model and a GPU are there, else screening."
+    )
+
+
+class GpuSettings(Group):
+    """The GPU judge: which model on which card, and how much of the card it may take."""
+
+    model: str | None = Field(None, min_length=1, description="Folder or hub id of a Qwen2-VL model.")
+    revision: str | None = Field(None, description="Revision on the hub; empty: the latest.")
+    device: Literal["cuda", "cpu"] = Field("cuda", description="cpu is for trying a small model without a GPU.")
+    index: int = Field(0, ge=0, le=63, description="Number of the card.", json_schema_extra={"alias": "--gpu"})
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="Precision; auto: bfloat16 on a GPU, float32 on a CPU."
+    )
+    max_share: float = Field(0.8, ge=0.05, le=1, description="Share of the card's memory that advet may take.")
+    max_batch: int = Field(64, ge=1, le=120, description="Ads in one launch; free memory may allow fewer.")
+    waiting: int = Field(
+        64, ge=1, le=4096, description="Prepared ads that wait for the GPU while a launch runs (bounded by flow, too)."
+    )
+    max_passes: int = Field(
+        16, ge=1, le=1000, description="Launches that may pass over a waiting ad which did not fit into them."
+    )
+    max_visual_tokens: int = Field(
+        12_288, ge=64, le=16_384, description="Visual tokens of one ad; pictures shrink to it."
+    )
+    min_visual_tokens: int = Field(
+        256, ge=4, le=16_384, description="An ad that does not even fit with so few is an OOM dead letter."
+    )
+    max_output_tokens: int = Field(512, ge=64, le=2048, description="Tokens of one answer.")
+    vision_patches: int = Field(16_384, ge=1024, le=1_048_576, description="Patches in one call of the vision tower.")
+    prefill_tokens: int = Field(8_192, ge=512, le=262_144, description="Tokens in one prefill call.")
+    preparers: int = Field(2, ge=1, le=64, description="Processes that tokenise and resize.")
+    prepare_seconds: float = Field(30, gt=0, le=300, description="One ad, then its preparing process is killed.")
+    start_seconds: float = Field(600, gt=0, le=7200, description="Loading the weights, warm-up and calibration.")
+    launch_seconds: float = Field(300, gt=0, le=3600, description="One launch, then the GPU's process is killed.")
+
+    @model_validator(mode="after")
+    def _floor_below_ceiling(self) -> Self:
+        if self.min_visual_tokens > self.max_visual_tokens:
+            raise ValueError("gpu.min_visual_tokens must not exceed gpu.max_visual_tokens")
+        return self
 
 
 class PolicySettings(Group):
@@ -250,10 +291,20 @@ class Settings(Group):
     flow: FlowSettings = FlowSettings()
     breaker: BreakerSettings = BreakerSettings()
     engine: EngineSettings = EngineSettings()
+    gpu: GpuSettings = GpuSettings()
     policy: PolicySettings = PolicySettings()
     http: HttpSettings = HttpSettings()
     admin: AdminSettings = AdminSettings()
     logs: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _gpu_has_a_model(self) -> Self:
+        if self.engine.name == "gpu" and self.gpu.model is None:
+            raise ValueError(
+                "engine.name = gpu needs gpu.model: a folder or hub id of a Qwen2-VL model "
+                "(`advet bench make-model` writes one with random weights)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _drain_fits(self) -> Self:

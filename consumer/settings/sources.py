@@ -39,6 +39,13 @@ class Setting:
         return "--" + self.name.replace(".", "-").replace("_", "-")
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """All spellings on the command line."""
+        extra = self.field.json_schema_extra
+        alias = extra.get("alias") if isinstance(extra, dict) else None
+        return (self.flag, alias) if isinstance(alias, str) else (self.flag,)
+
+    @property
     def variable(self) -> str:
         """Spelling in the environment."""
         return ENV_PREFIX + self.name.replace(".", "__").upper()
