@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas import strict_json
+from schemas.consumer_report import ConsumerReport
+from schemas.replay import LetterReplay, ReplayRun
 from schemas.submission import AdSubmission, WireModel
 from schemas.verdict import AdVerdict
 
@@ -30,6 +32,10 @@ class VerdictMalformed(EventMalformed):
     """Not an AdVerdict."""
 
 
+class OperationsMalformed(EventMalformed):
+    """Not a record of `ad-replays` or `ad-consumers`."""
+
+
 def parse_submission(data: bytes) -> AdSubmission:
     """Reads a submission; raises SubmissionMalformed naming each wrong field, in at most 500 characters."""
     return _parse(AdSubmission, data, SubmissionMalformed)
@@ -38,6 +44,21 @@ def parse_submission(data: bytes) -> AdSubmission:
 def parse_verdict(data: bytes) -> AdVerdict:
     """Reads a verdict; enum values of newer writers become `unknown`. Raises VerdictMalformed."""
     return _parse(AdVerdict, data, VerdictMalformed)
+
+
+def parse_replay_run(data: bytes) -> ReplayRun:
+    """Reads a run's own record; raises OperationsMalformed."""
+    return _parse(ReplayRun, data, OperationsMalformed)
+
+
+def parse_letter_replay(data: bytes) -> LetterReplay:
+    """Reads what became of a letter; raises OperationsMalformed."""
+    return _parse(LetterReplay, data, OperationsMalformed)
+
+
+def parse_consumer_report(data: bytes) -> ConsumerReport:
+    """Reads what a consumer can take; raises OperationsMalformed."""
+    return _parse(ConsumerReport, data, OperationsMalformed)
 
 
 def encode(model: WireModel) -> bytes:

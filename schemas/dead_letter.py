@@ -107,6 +107,7 @@ class DeadLetter(WireModel):
     first_failed_at: AwareDatetime | None = Field(
         default=None, description="advet always says; letters of other systems may not."
     )
+    recorded_at: AwareDatetime | None = Field(default=None, description="Kafka timestamp of the original record.")
     engine: Fact | None = None
     policy_version: Fact | None = None
     replay_count: int = Field(default=0, ge=0)

@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from schemas import strict_json
+from schemas.consumer_report import ConsumerReport
 from schemas.dead_letter import DeadLetter
+from schemas.replay import LetterReplay, ReplayRun
 from schemas.submission import AdSubmission, WireModel
 from schemas.verdict import AdVerdict
 
@@ -21,7 +23,14 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
 
 MODELS: Mapping[str, type[WireModel]] = MappingProxyType(
-    {"ad_submission": AdSubmission, "ad_verdict": AdVerdict, "dead_letter": DeadLetter}
+    {
+        "ad_submission": AdSubmission,
+        "ad_verdict": AdVerdict,
+        "dead_letter": DeadLetter,
+        "letter_replay": LetterReplay,
+        "replay_run": ReplayRun,
+        "consumer_report": ConsumerReport,
+    }
 )
 
 Schema = dict[str, Any]

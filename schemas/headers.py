@@ -25,11 +25,11 @@ REASON, STAGE, ERROR_CLASS = "advet-reason", "advet-stage", "advet-error-class"
 FIRST_FAILED_AT, ATTEMPTS, MODEL = "advet-first-failed-at", "advet-attempts", "advet-model"
 POLICY_VERSION, REPLAY_COUNT, RUN_ID = "advet-policy-version", "advet-replay-count", "advet-run-id"
 TRACEPARENT, CREATIVES = "advet-traceparent", "advet-creatives"
-OOM, CLAIM = "advet-oom", "advet-claim"
+OOM, CLAIM, RECORDED_AT = "advet-oom", "advet-claim", "advet-recorded-at"
 
 FACTS = frozenset(
     {TOPIC, PARTITION, OFFSET, GROUP, DELIVERY_COUNT, MESSAGE, REASON, STAGE, ERROR_CLASS, FIRST_FAILED_AT}
-    | {ATTEMPTS, MODEL, POLICY_VERSION, REPLAY_COUNT, RUN_ID, TRACEPARENT, CREATIVES, OOM, CLAIM}
+    | {ATTEMPTS, MODEL, POLICY_VERSION, REPLAY_COUNT, RUN_ID, TRACEPARENT, CREATIVES, OOM, CLAIM, RECORDED_AT}
 )
 """Every header name a dead letter of advet may add."""
 
@@ -77,6 +77,7 @@ def _facts(letter: DeadLetter) -> dict[str, str | None]:
         STAGE: letter.stage.value,
         ERROR_CLASS: letter.error_class,
         FIRST_FAILED_AT: rfc3339(failed_at) if failed_at else None,
+        RECORDED_AT: rfc3339(letter.recorded_at) if letter.recorded_at else None,
         ATTEMPTS: str(letter.attempts),
         MODEL: letter.engine,
         POLICY_VERSION: letter.policy_version,
@@ -104,6 +105,7 @@ def _own_fields(latest: dict[str, bytes]) -> LetterFields:
         "group": texts.get(GROUP, ""),
         "attempts": decimal(latest, ATTEMPTS),
         "first_failed_at": texts.get(FIRST_FAILED_AT),
+        "recorded_at": texts.get(RECORDED_AT),
         "engine": texts.get(MODEL),
         "policy_version": texts.get(POLICY_VERSION),
         "replay_count": decimal(latest, REPLAY_COUNT) if REPLAY_COUNT in latest else 0,

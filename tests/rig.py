@@ -158,6 +158,9 @@ class Rig:
                 "verdicts": f"verdicts-{tag}",
                 "oom_dead_letters": f"oom-{tag}",
                 "dead_letters": f"letters-{tag}",
+                "quarantine": f"quarantine-{tag}",
+                "replays": f"replays-{tag}",
+                "consumers": f"consumers-{tag}",
             },
             "storage": {
                 "endpoint": store.endpoint,

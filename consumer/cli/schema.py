@@ -1,8 +1,9 @@
 """`advet schema`: the published documents, and checks of models and event files against them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import rich_click as click
 
@@ -46,7 +47,7 @@ def check(files: tuple[Path, ...], against: Path | None, as_json: bool) -> None:
     """Check event files, or without FILE the installed models against every published version.
 
     A file holds the value of one record: a submission or a verdict, bare or in a structured CloudEvents
-    envelope; or a dead letter as in the examples. Exit code 1 says that something is wrong.
+    envelope; a record of the replays or consumers topic; or a dead letter as in the examples. Exit code 1 says that something is wrong.
     """
     if files and against is not None:
         raise click.UsageError("--against compares the models; give it without FILE")
@@ -69,6 +70,21 @@ def _write(path: Path, content: str) -> None:
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
 
+
+_MARKS: Mapping[str, str] = MappingProxyType(
+    {"headers": "dead letter", "letter": "letter replay", "scope": "replay run", "reported_at": "consumer report"}
+)
+"""A field that only one kind of document has."""
+_PARSERS: Mapping[str, Callable[[bytes], object]] = MappingProxyType(
+    {
+        "event": codec.parse_submission,
+        "submission": codec.parse_submission,
+        "verdict": codec.parse_verdict,
+        "letter replay": codec.parse_letter_replay,
+        "replay run": codec.parse_replay_run,
+        "consumer report": codec.parse_consumer_report,
+    }
+)
 
 Row = tuple[str, str, str | None]
 """What was checked, its kind, and what is wrong with it."""
@@ -104,7 +120,7 @@ def _check_file(path: Path) -> Row:
         data = value
         if isinstance(document, dict) and "specversion" in document:
             data = read_event(value, ((CONTENT_TYPE, STRUCTURED_TYPE.encode()),)).data
-        (codec.parse_verdict if kind == "verdict" else codec.parse_submission)(data)
+        _PARSERS[kind](data)
     except OSError as error:
         return str(path), kind, f"cannot be read: {error.strerror}"
     except (strict_json.NotStrictJson, codec.EventMalformed, EventInvalid, LetterUnreadable) as error:
@@ -115,8 +131,9 @@ def _check_file(path: Path) -> Row:
 def _kind(document: object) -> str:
     if not isinstance(document, dict):
         return "submission"
-    if "headers" in document:
-        return "dead letter"
+    for field, kind in _MARKS.items():
+        if field in document:
+            return kind
     return "verdict" if "verdict_id" in document or document.get("type") == VERDICT_TYPE else "submission"
 
 

@@ -30,7 +30,8 @@ class Row:
     """One line of the topic table. `setting` is the field of `settings.topics` that holds the name."""
 
     setting: str
-    retention_days: int
+    retention_days: int = 0
+    """Of a topic that is not compacted."""
     extra_bytes: int | None = None
     """Largest record: the input's plus this; None leaves the broker's default."""
     cleanup: Literal["delete", "compact"] = "delete"
@@ -43,6 +44,9 @@ TABLE = (
     Row("verdicts", retention_days=30),
     Row("oom_dead_letters", retention_days=30, extra_bytes=DEAD_LETTER_ROOM_BYTES),
     Row("dead_letters", retention_days=30, extra_bytes=DEAD_LETTER_ROOM_BYTES),
+    Row("quarantine", retention_days=30, extra_bytes=DEAD_LETTER_ROOM_BYTES),
+    Row("replays", cleanup="compact", partitions=1),
+    Row("consumers", cleanup="compact", partitions=1),
 )
 
 

@@ -103,6 +103,9 @@ class TopicSettings(Group):
     verdicts: str = Field("ad-verdicts", description="Verdicts.")
     oom_dead_letters: str = Field("ad-oom-dead-letters", description="What GPU memory refused.")
     dead_letters: str = Field("ad-dead-letters", description="Every other dead letter.")
+    quarantine: str = Field("ad-quarantine", description="Dead letters that are not replayed any more.")
+    replays: str = Field("ad-replays", description="Who replayed what, why and when; compacted.")
+    consumers: str = Field("ad-consumers", description="What running consumers can take; compacted.")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -12,7 +13,14 @@ import yaml
 
 from consumer.settings import TopicSettings
 from schemas import DeadLetter, Decision
-from schemas.codec import encode, parse_submission, parse_verdict
+from schemas.codec import (
+    encode,
+    parse_consumer_report,
+    parse_letter_replay,
+    parse_replay_run,
+    parse_submission,
+    parse_verdict,
+)
 from schemas.compatibility import incompatibilities
 from schemas.documents import MODELS, exported, json_schema, published, render
 from schemas.headers import FACTS, read_dead_letter
@@ -21,13 +29,20 @@ from schemas.submission import WireModel
 from .examples import NAMES, document, headers, text
 
 PACKAGE = files("schemas")
+READERS: dict[str, Callable[[bytes], WireModel]] = {
+    "ad_submission": parse_submission,
+    "ad_verdict": parse_verdict,
+    "letter_replay": parse_letter_replay,
+    "replay_run": parse_replay_run,
+    "consumer_report": parse_consumer_report,
+}
 
 
 def read(name: str) -> WireModel:
     """An example as its model, through the same reader that production uses."""
     if name.startswith("dead_letter."):
         return read_dead_letter(headers(name))
-    return (parse_verdict if name.startswith("ad_verdict.") else parse_submission)(text(name).encode())
+    return READERS[name.partition(".")[0]](text(name).encode())
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -68,7 +83,10 @@ def test_examples_validate_and_survive_reencoding(name: str) -> None:
         assert lost(document(name), encoded) == []
 
 
-@pytest.mark.parametrize("name", ["ad_submission.full", "ad_verdict.reject"])
+@pytest.mark.parametrize(
+    "name",
+    ["ad_submission.full", "ad_verdict.reject", "letter_replay.resubmitted", "replay_run.done", "consumer_report.gpu"],
+)
 def test_the_full_examples_use_every_field(name: str) -> None:
     """So that a golden example guards every name on the wire."""
     defs = json_schema(name.partition(".")[0])
