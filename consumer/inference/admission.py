@@ -1,0 +1,141 @@
+"""Which waiting ads go into the next launch: first come first served, while their price fits. Pure.
+
+An ad that does not fit is passed over, but only so often (`max_passes`): then those behind wait for it. When it
+does not fit even alone while another would, it is starved, and the caller makes it a dead letter. While nothing fits,
+nothing is starved.
+"""
+
+from bisect import insort
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from consumer.inference.ladder import Standing
+from consumer.inference.price import Coefficients, Correction, Load
+from consumer.inference.work import PhaseBytes, Shape
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """Prices of the model that is loaded, as corrected until now."""
+
+    coefficients: Coefficients
+    correction: Correction
+
+    def empty(self) -> Load:
+        """A launch without ads."""
+        return Load(self.coefficients)
+
+    def peak(self, load: Load) -> int:
+        """Bytes to reserve for a launch."""
+        return self.correction.apply(load.bytes).peak
+
+    def alone(self, shape: Shape) -> int:
+        """Bytes to reserve for an ad alone."""
+        return self.peak(self.empty().plus(shape))
+
+
+@dataclass(eq=False, slots=True)
+class Candidate(Generic[T]):
+    """An ad that waits, with its place in the line, which it keeps over all its launches."""
+
+    ad: T
+    shape: Shape
+    standing: Standing = field(default_factory=Standing)
+    passed_over: int = 0
+    """Launches that others behind it went into."""
+    place: int = -1
+    """Given by the first `offer`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch(Generic[T]):
+    """Ads of one launch, in order. Its bytes stay reserved until it is given back."""
+
+    candidates: tuple[Candidate[T], ...]
+    predicted: PhaseBytes
+    """Before correction; what `Correction.observe` compares with."""
+    reserve_bytes: int
+
+
+class Queue(Generic[T]):
+    """`offer` … `starved`, `take`, `give_back`; or `withdraw`."""
+
+    def __init__(self, max_batch: int, max_passes: int) -> None:
+        self._max_batch = max_batch
+        self._max_passes = max_passes
+        self._waiting: list[Candidate[T]] = []
+        self._launched: set[Batch[T]] = set()
+        self._places = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def reserved_bytes(self) -> int:
+        """Bytes of all batches that have not been given back."""
+        return sum(batch.reserve_bytes for batch in self._launched)
+
+    def offer(self, candidate: Candidate[T]) -> None:
+        """Enters an ad: a new one at the end, one that was taken before at the place it had."""
+        if candidate.place < 0:
+            candidate.place = self._places
+            self._places += 1
+        candidate.passed_over = 0
+        insort(self._waiting, candidate, key=_place)
+
+    def withdraw(self, candidate: Candidate[T]) -> None:
+        """Takes an ad out that nobody waits for any more; nothing happens when it does not wait."""
+        if candidate in self._waiting:
+            self._waiting.remove(candidate)
+
+    def starved(self, available_bytes: int, pricing: Pricing) -> tuple[Candidate[T], ...]:
+        """Removes the ads whose ageing is spent and that do not fit even alone, if there are others that would."""
+        if self._launched:
+            return ()
+        fitting = {c for c in self._waiting if pricing.alone(c.shape) <= available_bytes}
+        if not fitting:
+            return ()
+        starved = tuple(c for c in self._waiting if c.passed_over >= self._max_passes and c not in fitting)
+        for candidate in starved:
+            self._waiting.remove(candidate)
+        return starved
+
+    def take(self, available_bytes: int, pricing: Pricing) -> Batch[T] | None:
+        """The next launch, reserved; None when nothing can be admitted."""
+        room = available_bytes - self.reserved_bytes
+        load, most = pricing.empty(), self._max_batch
+        chosen: list[Candidate[T]] = []
+        skipped: list[Candidate[T]] = []
+        passed: list[Candidate[T]] = []
+        for candidate in self._waiting:
+            grown = load.plus(candidate.shape)
+            allowed = min(most, candidate.standing.most or most)
+            if len(chosen) < allowed and pricing.peak(grown) <= room:
+                chosen.append(candidate)
+                load, most = grown, allowed
+                passed.extend(skipped)
+                skipped.clear()
+                if len(chosen) == most:
+                    break
+            elif candidate.passed_over >= self._max_passes:
+                break
+            else:
+                skipped.append(candidate)
+        if not chosen:
+            return None
+        for candidate in passed:
+            candidate.passed_over += 1
+        self._waiting = [candidate for candidate in self._waiting if candidate not in chosen]
+        batch = Batch(tuple(chosen), load.bytes, pricing.peak(load))
+        self._launched.add(batch)
+        return batch
+
+    def give_back(self, batch: Batch[T]) -> None:
+        """Ends a launch's reservation, however it went; raises KeyError when that was done before."""
+        self._launched.remove(batch)
+
+
+def _place(candidate: Candidate[T]) -> int:
+    return candidate.place
