@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": "consumer.cli.doctor:doctor_command",
     "config": "consumer.cli.config:config_group",
     "schema": "consumer.cli.schema:schema_group",
+    "bench": "consumer.cli.bench:bench_group",
 }
 """Name of the command → where it is defined."""
 
