@@ -43,7 +43,7 @@ GARBAGE_OBJECTS = 5_000
 """New objects between two collections. More of them, and fetched records that hang in cycles pile up."""
 
 
-def build_parts(settings: Settings) -> Parts:
+def build_parts(settings: Settings, _metrics: Metrics) -> Parts:
     """The parts that the settings ask for; `engine.name = auto` takes the best engine this machine can run."""
     pack = load_pack(settings.policy.pack)
     engine = ScreeningEngine(pack, settings.ocr, settings.flow.max_records)
@@ -83,7 +83,7 @@ class Consumer:
     def __init__(
         self,
         settings: Settings,
-        build: Callable[[Settings], Parts] = build_parts,
+        build: Callable[[Settings, Metrics], Parts] = build_parts,
         reached: Reached = reached_nothing,
     ) -> None:
         self._settings = settings
@@ -125,7 +125,7 @@ class Consumer:
         await require_topics(settings)
         if settings.delivery == "exactly_once":
             await prove_transactions(settings.kafka)
-        async with started(self._build(settings)) as parts:
+        async with started(self._build(settings, self._metrics)) as parts:
             for pool, part in (("decode", parts.decoder), ("ocr", parts.reader)):
                 self._metrics.count_crashes(pool, part)
             _spare_the_living()

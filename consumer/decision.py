@@ -24,7 +24,12 @@ SEMANTICS_UNCHECKED: Final = "semantics_unchecked"
 OCR_UNCERTAIN: Final = "ocr_uncertain"
 FINDINGS_CUT: Final = "findings_cut"
 """More was found than the verdict lists; the gravest are there, so the decision is not weaker for it."""
+MODEL_UNSURE: Final = "model_unsure"
+"""The model asked for a person, or for a rejection, without saying what it found."""
+ANSWER_CUT: Final = "answer_cut"
+"""The model had more to say than `gpu.max_output_tokens`; what it had said until then counts."""
 
+_INCOMPLETE: Final = frozenset({PARTLY_SEEN, MODEL_UNSURE, ANSWER_CUT})
 _GRAVE: Final = frozenset({Severity.CRITICAL, Severity.HIGH})
 _MEANING_MATTERS: Final = frozenset(
     {Category.DRUG_OTC, Category.DRUG_RX, Category.MEDICAL_DEVICE, Category.HEALTH_FOOD, Category.FSMP}
@@ -46,7 +51,7 @@ def decide(findings: Findings, category: Category, unchecked: Literal["review", 
         degraded = (*degraded, OCR_UNCERTAIN)
     if _rejects(findings):
         return Decided(Decision.REJECT, degraded)
-    if findings.violations or findings.missing or not findings.ocr_confident or PARTLY_SEEN in degraded:
+    if findings.violations or findings.missing or not findings.ocr_confident or not _INCOMPLETE.isdisjoint(degraded):
         return Decided(Decision.REVIEW, degraded)
     if findings.model_ran:
         return Decided(Decision.APPROVE, degraded)

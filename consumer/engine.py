@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from consumer.messages import HeaderFacts, OcrLine, Picture
-from schemas import AdSubmission, EngineFingerprint, MissingStatement, OomFacts, Violation
+from schemas import AdSubmission, EngineFingerprint, GpuUse, MissingStatement, OomFacts, Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,12 @@ class Findings:
     degraded: tuple[str, ...] = ()
     visual_tokens: dict[str, int] = field(default_factory=dict)
     """asset_id → tokens the model read."""
+    downscaled: frozenset[str] = frozenset()
+    """asset_ids of pictures that were made smaller than the model would have taken them."""
+    gpu: GpuUse | None = None
+    """Bytes of the launch that the ad was part of."""
+    admission_seconds: float = 0.0
+    """Of the time in `judge`, what was spent waiting for memory."""
 
 
 class Engine(Protocol):

@@ -63,6 +63,7 @@ def make_verdict(
                 width=picture.width,
                 height=picture.height,
                 visual_tokens=findings.visual_tokens.get(picture.asset_id, 0),
+                downscaled=picture.asset_id in findings.downscaled,
             )
             for picture in prepared.pictures
         ),
@@ -70,6 +71,7 @@ def make_verdict(
         policy_version=judge.policy_version,
         engine=judge.engine,
         timing=timing,
+        gpu=findings.gpu,
         origin=incoming.record.origin,
         judged_at=datetime.now(UTC),
     )

@@ -113,7 +113,8 @@ class Pipeline:
                 queued_ms=queued_ms,
                 fetch_ms=clock.ms("fetch"),
                 decode_ms=clock.ms("decode") + clock.ms("ocr"),
-                inference_ms=clock.ms("inference"),
+                admission_ms=int(findings.admission_seconds * 1000),
+                inference_ms=max(0, clock.ms("inference") - int(findings.admission_seconds * 1000)),
             )
             return make_verdict(incoming, prepared, findings, decided, self.judge_identity, timing)
 

@@ -17,6 +17,7 @@ from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
 from consumer.kafka.delivery import reached_nothing
 from consumer.messages import OcrLine, Picture
 from consumer.ops.logs import configure
+from consumer.ops.metrics import Metrics
 from consumer.pipeline import Parts
 from consumer.settings import Settings, load
 from schemas import EngineFingerprint
@@ -130,7 +131,7 @@ def main(config: str, engine: str, argument: str, plan: str = "", folder: str = 
     configure(settings.logs)
     reached = Failpoints(Folder(Path(folder)), Plan.parse(plan)).reached if plan else reached_nothing
 
-    def build(chosen: Settings) -> Parts:
+    def build(chosen: Settings, _metrics: Metrics) -> Parts:
         decoder = DeadlyDecoder(chosen.creatives) if engine == "deadly" else Decoder(chosen.creatives)
         return Parts(ENGINES[engine](argument), decoder, NoReader())
 

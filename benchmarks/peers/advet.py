@@ -11,6 +11,7 @@ from consumer.creatives.decoder import Decoder
 from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
 from consumer.messages import OcrLine, Picture
 from consumer.ops.logs import configure
+from consumer.ops.metrics import Metrics
 from consumer.pipeline import Parts
 from consumer.settings import Settings, load
 
@@ -93,7 +94,7 @@ def main(task: Task) -> None:
     settings = load(config=config).settings
     configure(settings.logs)
 
-    def build(chosen: Settings) -> Parts:
+    def build(chosen: Settings, _metrics: Metrics) -> Parts:
         return Parts(NullEngine(), Decoder(chosen.creatives), NoReader())
 
     asyncio.run(Consumer(settings, build).run())

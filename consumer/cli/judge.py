@@ -110,7 +110,7 @@ async def _judge(settings: Settings, event: AdSubmission, files: dict[str, Path]
     source = LocalFiles(files, settings.storage.max_object_bytes)
     value = encode(event)
     record = RawRecord(NOWHERE, 0, int(time.time() * 1000), event.submission_id.encode(), value, ())
-    async with started(build_parts(settings)) as parts:
+    async with started(build_parts(settings, metrics)) as parts:
         watch = StorageWatch(source, settings.storage.probe_seconds, metrics)
         pipeline = Pipeline(settings, Stages(source, watch, parts), metrics)
         pipeline.budget.open(record, record.size_bytes)

@@ -90,6 +90,11 @@ class Queue(Generic[T]):
         if candidate in self._waiting:
             self._waiting.remove(candidate)
 
+    def clear(self) -> tuple[Candidate[T], ...]:
+        """Takes all ads out that wait, and returns them."""
+        waiting, self._waiting = tuple(self._waiting), []
+        return waiting
+
     def starved(self, available_bytes: int, pricing: Pricing) -> tuple[Candidate[T], ...]:
         """Removes the ads whose ageing is spent and that do not fit even alone, if there are others that would."""
         if self._launched:

@@ -5,6 +5,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 STAGES = ("fetch", "decode", "ocr", "inference")
+MEMORY_KINDS = ("total", "free", "reserved", "allocated", "others")
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 
 
@@ -15,6 +16,46 @@ class Crashing(Protocol):
     def crashes(self) -> int:
         """Processes lost since the start."""
         ...
+
+
+class GpuMetrics:
+    """What the GPU judge exports; silent without one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        memory_bytes = Gauge(
+            "advet_gpu_memory_bytes",
+            "Memory of the card by holder, at the last look.",
+            ["kind"],
+            registry=registry,
+        )
+        self.memory_bytes = {kind: memory_bytes.labels(kind) for kind in MEMORY_KINDS}
+        """`others`: held by other processes."""
+        self.budget_bytes = Gauge(
+            "advet_gpu_budget_bytes", "Bytes that the next launch may take, headroom kept.", registry=registry
+        )
+        self.reserved_bytes = Gauge(
+            "advet_gpu_reserved_bytes", "Bytes promised to the launch under way.", registry=registry
+        )
+        self.waiting = Gauge("advet_gpu_waiting", "Prepared ads that wait for the GPU.", registry=registry)
+        self.batch_items = Histogram(
+            "advet_gpu_batch_items", "Ads in a launch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128), registry=registry
+        )
+        self.phase_seconds = Histogram(
+            "advet_gpu_phase_seconds", "Time of a launch in a phase.", ["phase"], buckets=SECONDS, registry=registry
+        )
+        self.price_ratio = Histogram(
+            "advet_gpu_price_ratio",
+            "Observed over predicted peak bytes of a launch.",
+            buckets=(0.5, 0.8, 0.9, 0.95, 0.98, 1, 1.02, 1.05, 1.1, 1.2, 1.5, 2),
+            registry=registry,
+        )
+        self.peak_bytes = Gauge("advet_gpu_peak_bytes", "Peak of the last launch.", ["source"], registry=registry)
+        """`predicted` and `observed`."""
+        self.ooms = Counter("advet_gpu_ooms", "Launches that ran out of memory.", ["phase"], registry=registry)
+        self.rungs = Counter(
+            "advet_gpu_rungs", "Steps taken on the ladder after out of memory.", ["rung"], registry=registry
+        )
+        self.starts = Counter("advet_gpu_starts", "Starts of the GPU's process.", registry=registry)
 
 
 class Metrics:
@@ -60,6 +101,7 @@ class Metrics:
         self.storage_out = Gauge("advet_storage_out", "1 while object storage is out.", registry=registry)
         self.breaker_open = Gauge("advet_breaker_open", "1 while the breaker is open.", registry=registry)
         self.claims = Counter("advet_claims", "Dead letters whose value went to object storage.", registry=registry)
+        self.gpu = GpuMetrics(registry)
         self._reasons: frozenset[str] = frozenset()
 
     def count_crashes(self, pool: str, workers: Crashing) -> None:
