@@ -16,7 +16,8 @@ from typing import Any
 
 MESSAGE_BYTES = 160 * 1024
 """Longest message either way; below the kernel's default socket buffer."""
-MAX_FDS = 4
+MAX_FDS = 128
+"""Most files of one message: a batch for the GPU brings one an ad."""
 NUMBER = "number"
 """Of a request, said again by its answer: what a worker says out of turn answers nobody."""
 _PR_SET_PDEATHSIG = 1

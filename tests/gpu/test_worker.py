@@ -1,0 +1,30 @@
+"""The worker's process over its real socket, on the CPU."""
+
+import asyncio
+import json
+from array import array
+
+import jsonschema
+
+from tests.gpu.ads import SCHEMA, ad
+from tests.gpu.process import GpuProcess, Judged, Opening, launch, settings
+
+PREFIX = array("i", range(2000, 2040))
+
+
+def test_a_batch_is_judged_over_the_socket(tiny, tiny_folder):
+    async def judge() -> Judged:
+        process = GpuProcess(settings(tiny_folder))
+        try:
+            opened = await process.start(Opening(PREFIX, {"verdict": SCHEMA}))
+            assert (opened.model, opened.precision, opened.device) == ("tiny", "float32", "cpu")
+            assert [name for name, _ in opened.phases] == ["device", "weights", "grammars", "warm_up", "calibration"]
+            items = [ad(tiny, 30, ((8, 8), (4, 12)), seed=1, max_output=200), ad(tiny, 11, seed=2, max_output=200)]
+            return await launch(process, items, reserve_bytes=2**20)
+        finally:
+            await process.close()
+
+    judged = asyncio.run(judge())
+    for answer in judged.answers:
+        assert answer.finished
+        jsonschema.validate(json.loads(answer.text), SCHEMA)
