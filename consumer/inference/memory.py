@@ -13,6 +13,8 @@ from consumer.inference.work import MemoryReading
 MIB: Final = 1024 * 1024
 HEADROOM_SHARE: Final = 0.05
 HEADROOM_FLOOR_BYTES: Final = 256 * MIB
+_FORGET_SECONDS: Final = 60.0
+"""By then a single byte has grown beyond every device."""
 
 
 def headroom(reading: MemoryReading, drop_bytes: int = 0) -> int:
@@ -81,7 +83,7 @@ class FreeDrops:
 class Ceiling:
     """A bound on launches after one could not even be reserved: the reading promised what was not there.
 
-    Half of what was refused may be tried at once, the same again a second later, and so on.
+    Half of what was refused may be tried at once, as much again a second later, then twice that, and so on.
     """
 
     def __init__(self) -> None:
@@ -90,15 +92,12 @@ class Ceiling:
 
     def refuse(self, reserve_bytes: int, now_seconds: float) -> None:
         """A launch of so many bytes could not be reserved."""
-        self._refused_bytes = reserve_bytes
+        self._refused_bytes = max(1, reserve_bytes)
         self._at_seconds = now_seconds
 
     def bound(self, available_bytes: int, now_seconds: float) -> int:
         """`available_bytes`, or less."""
         if self._refused_bytes is None:
             return available_bytes
-        seconds = now_seconds - self._at_seconds
-        if seconds >= 60:
-            self._refused_bytes = None
-            return available_bytes
+        seconds = min(now_seconds - self._at_seconds, _FORGET_SECONDS)
         return min(available_bytes, int(self._refused_bytes * 2 ** (seconds - 1)))

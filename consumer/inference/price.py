@@ -53,9 +53,9 @@ class Coefficients:
 
     vision_patches: int
     prefill_tokens: int
-    vision: VisionCost = VisionCost()
-    prefill: PrefillCost = PrefillCost()
-    decode: DecodeCost = DecodeCost()
+    vision: VisionCost
+    prefill: PrefillCost
+    decode: DecodeCost
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -79,16 +79,16 @@ class Coefficients:
         )
 
 
-def calls(sizes: Sequence[int], limit: int) -> Iterator[range]:
-    """How pieces of work are cut into calls: indices in order, at most `limit` in sum; a larger piece is alone."""
+def calls(sizes: Sequence[int], limit: int) -> Iterator[slice]:
+    """How pieces of work are cut into calls: in order, at most `limit` in sum; a larger piece is alone."""
     start, filling = 0, 0
     for index, size in enumerate(sizes):
         if filling and filling + size > limit:
-            yield range(start, index)
+            yield slice(start, index)
             start, filling = index, 0
         filling += size
     if sizes:
-        yield range(start, len(sizes))
+        yield slice(start, len(sizes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ def fit(width: int, height: int, max_pixels: int = MAX_PIXELS) -> Size:
     """Width and height after resizing, multiples of `TOKEN_SIDE`.
 
     Raises ValueError for an aspect ratio over `MAX_ASPECT`, and for fewer than `MIN_PIXELS`.
-    A long picture has no pixels left (0) when `max_pixels` is below its aspect ratio in tokens; `share` never goes there.
+    A long picture has no pixels left (0) when `max_pixels` is below its aspect ratio in tokens, as with
+    `smart_resize`; `share` never goes there.
     """
     if max_pixels < MIN_PIXELS:
         raise ValueError(f"max_pixels is {max_pixels}; the model takes pictures of {MIN_PIXELS} pixels and more")
