@@ -6,6 +6,7 @@ nothing is starved.
 """
 
 from bisect import insort
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -44,7 +45,7 @@ class Candidate(Generic[T]):
     shape: Shape
     standing: Standing = field(default_factory=Standing)
     passed_over: int = 0
-    """Launches that others behind it went into."""
+    """Launches that others behind it went into; kept over launches of its own, so that no ad comes back for ever."""
     place: int = -1
     """Given by the first `offer`."""
 
@@ -60,7 +61,7 @@ class Batch(Generic[T]):
 
 
 class Queue(Generic[T]):
-    """`offer` … `starved`, `take`, `give_back`; or `withdraw`."""
+    """`offer` … `unfit`, `starved`, `take`, `give_back`; or `withdraw`."""
 
     def __init__(self, max_batch: int, max_passes: int) -> None:
         self._max_batch = max_batch
@@ -82,7 +83,6 @@ class Queue(Generic[T]):
         if candidate.place < 0:
             candidate.place = self._places
             self._places += 1
-        candidate.passed_over = 0
         insort(self._waiting, candidate, key=_place)
 
     def withdraw(self, candidate: Candidate[T]) -> None:
@@ -99,13 +99,17 @@ class Queue(Generic[T]):
         """Removes the ads whose ageing is spent and that do not fit even alone, if there are others that would."""
         if self._launched:
             return ()
-        fitting = {c for c in self._waiting if pricing.alone(c.shape) <= available_bytes}
-        if not fitting:
+        large = self._larger_than(available_bytes, pricing)
+        if len(large) == len(self._waiting):
             return ()
-        starved = tuple(c for c in self._waiting if c.passed_over >= self._max_passes and c not in fitting)
-        for candidate in starved:
-            self._waiting.remove(candidate)
-        return starved
+        return self._remove(candidate for candidate in large if candidate.passed_over >= self._max_passes)
+
+    def unfit(self, most_bytes: int, pricing: Pricing) -> tuple[Candidate[T], ...]:
+        """Removes the ads that no longer fit even alone into the most there could ever be.
+
+        Prices are corrected while ads wait; one that has outgrown the device would stop everything behind it.
+        """
+        return self._remove(self._larger_than(most_bytes, pricing))
 
     def take(self, available_bytes: int, pricing: Pricing) -> Batch[T] | None:
         """The next launch, reserved; None when nothing can be admitted."""
@@ -132,14 +136,21 @@ class Queue(Generic[T]):
             return None
         for candidate in passed:
             candidate.passed_over += 1
-        self._waiting = [candidate for candidate in self._waiting if candidate not in chosen]
-        batch = Batch(tuple(chosen), load.bytes, pricing.peak(load))
+        batch = Batch(self._remove(chosen), load.bytes, pricing.peak(load))
         self._launched.add(batch)
         return batch
 
     def give_back(self, batch: Batch[T]) -> None:
         """Ends a launch's reservation, however it went; raises KeyError when that was done before."""
         self._launched.remove(batch)
+
+    def _larger_than(self, size_bytes: int, pricing: Pricing) -> list[Candidate[T]]:
+        return [candidate for candidate in self._waiting if pricing.alone(candidate.shape) > size_bytes]
+
+    def _remove(self, leaving: Iterable[Candidate[T]]) -> tuple[Candidate[T], ...]:
+        removed = tuple(leaving)
+        self._waiting = [candidate for candidate in self._waiting if candidate not in removed]
+        return removed
 
 
 def _place(candidate: Candidate[T]) -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from consumer.inference.admission import Batch, Candidate, Pricing, Queue
 from consumer.inference.ladder import MAX_TRIES, SUSPECT, Rung, Standing, after_oom
+from consumer.inference.memory import Ceiling
 from consumer.inference.price import Coefficients, Correction, DecodeCost, PrefillCost, VisionCost
 from consumer.inference.work import PhaseBytes, Shape
 
@@ -164,6 +165,39 @@ def test_a_withdrawn_ad_is_gone():
     line.withdraw(gone)
     line.withdraw(gone)
     assert launch(line, 100) == ["stays"]
+
+
+def test_all_that_wait_can_be_taken_out_at_once():
+    line = queue(ad("a", 10), ad("b", 10))
+    assert [candidate.ad for candidate in line.clear()] == ["a", "b"]
+    assert len(line) == 0
+
+
+def test_an_ad_that_has_outgrown_the_device_leaves_before_it_stops_the_others():
+    priced, large = pricing(), ad("large", 900)
+    line = queue(ad("small", 100), large)
+    assert line.unfit(1000, priced) == ()
+    priced.correction.observe(PhaseBytes(0, 900, 900), PhaseBytes(0, 1100, 900))
+    assert line.unfit(1000, priced) == (large,)
+    assert names(line.take(1000, priced)) == ["small"]
+
+
+def test_an_ad_that_can_never_be_reserved_though_readings_promise_room_is_starved_by_those_that_can():
+    big, line, ceiling, seconds = ad("big", 800), queue(max_passes=4), Ceiling(), 0.0
+    line.offer(big)
+    for name in range(100):
+        line.offer(ad(name, 100))
+        room = ceiling.bound(850, seconds)
+        if starved := line.starved(room, pricing()):
+            assert starved == (big,)
+            break
+        batch = line.take(room, pricing())
+        line.give_back(batch)
+        if big in batch.candidates:
+            ceiling.refuse(batch.reserve_bytes, seconds)
+            settle(line, batch, "reserve", {}, {})
+        seconds += 0.3
+    assert big.passed_over == 4
 
 
 @settings(deadline=None)
