@@ -22,16 +22,12 @@ class Choice:
 
 def choose(engine: EngineSettings, gpu: GpuSettings) -> Choice:
     """Raises StartRefused when the GPU judge is asked for and cannot be had."""
+    if engine.name == "screening":
+        return Choice(gpu=False, why="asked for")
     obstacle = _obstacle(gpu)
-    match engine.name:
-        case "screening":
-            return Choice(gpu=False, why="asked for")
-        case "gpu" if obstacle:
-            raise StartRefused(f"engine.name = gpu: {obstacle}")
-        case "gpu":
-            return Choice(gpu=True, why="asked for")
-        case "auto":
-            return Choice(gpu=not obstacle, why=obstacle or f"gpu.model is set and gpu.device is {gpu.device}")
+    if engine.name == "gpu" and obstacle:
+        raise StartRefused(f"engine.name = gpu: {obstacle}")
+    return Choice(gpu=not obstacle, why=obstacle or f"gpu.model is set and gpu.device is {gpu.device}")
 
 
 def _obstacle(gpu: GpuSettings) -> str:

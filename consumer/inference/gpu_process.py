@@ -32,7 +32,7 @@ SAMPLE_SECONDS: Final = 30.0
 class Opening:
     """What each process is told before it can judge."""
 
-    prefix: array[int]
+    prefix: "array[int]"
     """Token ids of the shared prompt, 32-bit."""
     grammars: Mapping[str, Mapping[str, Any]]
     """JSON schemas of answers, by name."""
@@ -119,8 +119,6 @@ class GpuProcess:
                 prefix = _memory_file(held, "prefix", opening.prefix.tobytes())
                 request: Request = {"op": "open", "grammars": opening.grammars, "prefix": len(opening.prefix)}
                 answer = await self._worker.call(request, [prefix.fd], self._spec.start_seconds)
-            if "refused" in answer:
-                raise StartRefused(f"the GPU judge cannot start: {answer['refused']}")
         except WorkersUnavailable:
             await self._discard()
             raise
@@ -130,6 +128,9 @@ class GpuProcess:
         except BaseException:
             await self._discard()
             raise
+        if "refused" in answer:
+            await self._discard()
+            raise StartRefused(f"the GPU judge cannot start: {answer['refused']}")
         return _opened(answer)
 
     async def sample(self) -> MemoryReading:

@@ -6,6 +6,7 @@ ads wait; nothing is dead-lettered for that.
 """
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -166,11 +167,9 @@ class Launches:
             await self._launch(batch, reading)
             return
         self._arrived.clear()
-        try:
+        with contextlib.suppress(TimeoutError):  # memory is looked at again, whether or not something arrived
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._arrived.wait()
-        except TimeoutError:
-            pass  # noqa: S110 - memory is looked at again, whether or not something arrived
 
     def _take(self, reading: MemoryReading) -> Batch[Ad] | None:
         now = time.monotonic()
@@ -238,7 +237,9 @@ class Launches:
             self._metrics.rungs.labels(candidate.standing.rung).inc()
             match candidate.standing.rung:
                 case Rung.EXHAUSTED:
-                    self._give_up(candidate, outcome.memory, outcome.requested, size, f"out of memory in {outcome.phase}")
+                    self._give_up(
+                        candidate, outcome.memory, outcome.requested, size, f"out of memory in {outcome.phase}"
+                    )
                 case Rung.SMALLER:
                     _settle(candidate.ad, Smaller(candidate.standing))
                 case _ if candidate.ad.outcome.done():
