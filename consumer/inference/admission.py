@@ -126,8 +126,6 @@ class Queue(Generic[T]):
                 load, most = grown, allowed
                 passed.extend(skipped)
                 skipped.clear()
-                if len(chosen) == most:
-                    break
             elif candidate.passed_over >= self._max_passes:
                 break
             else:

@@ -245,7 +245,7 @@ class Correction:
         ratios = self._ratios.setdefault(bucket, deque(maxlen=self._window))
         ratios.append(observed / predicted)
         upper = sorted(ratios)[math.ceil(self._quantile * len(ratios)) - 1]
-        self._factors[bucket] = min(self.BOUND, max(1.0, upper))
+        self._factors[bucket] = min(self.BOUND, upper)
 
     def _corrected(self, phase: Phase, size_bytes: int) -> int:
         corrected = size_bytes

@@ -97,6 +97,13 @@ def test_an_ad_is_passed_over_only_so_often_then_those_behind_wait():
     assert launch(line, 100) == [2, 3]
 
 
+def test_a_launch_passes_over_an_ad_once_however_many_go_past():
+    big = ad("big", 100)
+    line = queue(ad("a", 60), big, ad("b", 10), ad("c", 10))
+    assert launch(line, 100) == ["a", "b", "c"]
+    assert big.passed_over == 1
+
+
 def test_who_is_not_overtaken_does_not_age():
     line = queue(ad("a", 60), ad("b", 60), max_passes=1)
     assert launch(line, 100) == ["a"]

@@ -86,6 +86,7 @@ def test_our_own_cache_is_no_drop_and_a_neighbour_that_leaves_is_none():
     drops = FreeDrops()
     grown = replace(CARD, free=CARD.free - 5 * GIB, reserved=CARD.reserved + 5 * GIB)
     drops.observe(CARD, grown, 0.0)
+    assert drops.p99(0.0) == 0
     drops.observe(neighbour(GIB), CARD, 0.0)
     assert drops.p99(0.0) == 0
 

@@ -1,5 +1,6 @@
 """The price of a launch, its calibration, and its correction."""
 
+import itertools
 import json
 
 import pytest
@@ -57,6 +58,7 @@ def test_the_standard_ad():
 def test_calls_bound_what_a_larger_batch_adds():
     """Four pictures fill a vision call; the fifth costs its tokens only."""
     four, five = price([STANDARD] * 4, STOCK), price([STANDARD] * 5, STOCK)
+    assert four.vision == 4096 * EMBEDDING + 16_384 * 48_880 + 1e7
     assert five.vision - four.vision == 1024 * EMBEDDING
     assert five.decode - four.decode == 1320 * KV + 912_384
 
@@ -72,6 +74,7 @@ def test_calls_cover_the_work_in_order_and_keep_the_limit(sizes, limit):
     assert [size for call in cut for size in call] == sizes
     assert all(call for call in cut)
     assert all(sum(call) <= limit or len(call) == 1 for call in cut)
+    assert all(sum(call) + following[0] > limit for call, following in itertools.pairwise(cut))
 
 
 @given(LAUNCHES)
@@ -192,6 +195,15 @@ def test_a_correction_follows_what_was_observed_by_phase_and_size():
     assert correction.apply(FLAT) == PhaseBytes(150 * MIB, 300 * MIB, 50 * MIB)
     tenth = scaled(FLAT, 0.1)
     assert correction.apply(tenth) == tenth
+
+
+def test_a_launch_just_beyond_a_dear_size_is_no_cheaper():
+    correction, edge = Correction(), 128 * MIB
+    dear = PhaseBytes(vision=edge - 1, prefill=0, decode=0)
+    correction.observe(dear, PhaseBytes(vision=2 * edge, prefill=0, decode=0))
+    assert correction.apply(dear).vision == 2 * edge - 2
+    assert correction.apply(PhaseBytes(vision=edge, prefill=0, decode=0)).vision == 2 * edge - 2
+    assert correction.apply(PhaseBytes(vision=3 * edge, prefill=0, decode=0)).vision == 3 * edge
 
 
 def test_a_correction_forgets():
