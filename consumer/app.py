@@ -19,6 +19,8 @@ from consumer.creatives.decoder import Decoder
 from consumer.creatives.outage import StorageWatch
 from consumer.creatives.store import S3Store
 from consumer.errors import StartRefused, WorkerCrashed
+from consumer.inference.choice import choose
+from consumer.inference.engine import GpuEngine
 from consumer.kafka.assignment import SkipRefused
 from consumer.kafka.delivery import Reached, reached_nothing
 from consumer.kafka.stream import Stream
@@ -43,11 +45,13 @@ GARBAGE_OBJECTS = 5_000
 """New objects between two collections. More of them, and fetched records that hang in cycles pile up."""
 
 
-def build_parts(settings: Settings, _metrics: Metrics) -> Parts:
+def build_parts(settings: Settings, metrics: Metrics) -> Parts:
     """The parts that the settings ask for; `engine.name = auto` takes the best engine this machine can run."""
     pack = load_pack(settings.policy.pack)
-    engine = ScreeningEngine(pack, settings.ocr, settings.flow.max_records)
-    log.info("engine_chosen", asked=settings.engine.name, engine=engine.fingerprint.name)
+    words = ScreeningEngine(pack, settings.ocr, settings.flow.max_records)
+    chosen = choose(settings.engine, settings.gpu)
+    log.info("engine_chosen", asked=settings.engine.name, engine="gpu" if chosen.gpu else "screening", why=chosen.why)
+    engine = GpuEngine(settings.gpu, pack, words, metrics) if chosen.gpu else words
     return Parts(engine, Decoder(settings.creatives), OcrReader(settings.ocr))
 
 

@@ -24,7 +24,7 @@ from consumer.inference.launches import Answered, Launches, oom_facts
 from consumer.inference.memory import most_available
 from consumer.inference.preparing import Preparing
 from consumer.inference.sizes import Share, share, shrink
-from consumer.inference.work import Shape
+from consumer.inference.work import MemoryReading, Shape
 from consumer.messages import Picture
 from consumer.ops.metrics import Metrics
 from consumer.policy.pack import PolicyPack
@@ -86,9 +86,19 @@ class GpuEngine:
         return self._preparing.pids | ({pid} if pid is not None else frozenset())
 
     @property
+    def crashes(self) -> int:
+        """Processes lost since the start."""
+        return self._process.crashes + self._preparing.crashes
+
+    @property
     def reserved_bytes(self) -> int:
         """Bytes of the card promised to launches under way."""
         return self._launches.reserved_bytes
+
+    @property
+    def memory(self) -> MemoryReading:
+        """The card's memory when the process that runs now was ready, before it judged anything."""
+        return self._launches.opened.memory
 
     async def start(self) -> None:
         """Loads, warms up and calibrates; raises StartRefused or WorkersUnavailable."""
@@ -131,7 +141,7 @@ class GpuEngine:
 
     @property
     def _most(self) -> int:
-        return most_available(self._launches.opened.memory, self._settings.max_share)
+        return most_available(self.memory, self._settings.max_share)
 
     async def _ask(self, prepared: Prepared, asked: prompt.Prompt) -> tuple[Answered, Sequence[Share], bool]:
         submission = prepared.submission
