@@ -210,7 +210,7 @@ class Correction:
         self._window = window
         self._quantile = quantile
         self._ratios: dict[tuple[Phase, int], deque[float]] = {}
-        self._factors: dict[tuple[Phase, int], float] = {}
+        self._factors: dict[Phase, dict[int, float]] = {}
 
     def apply(self, predicted: PhaseBytes) -> PhaseBytes:
         """The price to go by. Monotone: a larger launch never costs less for its size having a better record."""
@@ -241,15 +241,19 @@ class Correction:
     def _note(self, phase: Phase, predicted: int, observed: int) -> None:
         if predicted <= 0 or observed <= 0:
             return
-        bucket = (phase, predicted.bit_length())
-        ratios = self._ratios.setdefault(bucket, deque(maxlen=self._window))
+        bits = predicted.bit_length()
+        ratios = self._ratios.setdefault((phase, bits), deque(maxlen=self._window))
         ratios.append(observed / predicted)
         upper = sorted(ratios)[math.ceil(self._quantile * len(ratios)) - 1]
-        self._factors[bucket] = min(self.BOUND, upper)
+        factors = self._factors.setdefault(phase, {})
+        if upper > 1.0:
+            factors[bits] = min(self.BOUND, upper)
+        else:
+            factors.pop(bits, None)
 
     def _corrected(self, phase: Phase, size_bytes: int) -> int:
         corrected = size_bytes
-        for (of_phase, bits), factor in self._factors.items():
-            if of_phase == phase and bits <= size_bytes.bit_length():
+        for bits, factor in self._factors.get(phase, {}).items():
+            if bits <= size_bytes.bit_length():
                 corrected = max(corrected, math.ceil(min(size_bytes, 2**bits - 1) * factor))
         return corrected
