@@ -17,7 +17,7 @@ from consumer.errors import PermanentError, StartRefused, WorkerCrashed
 from consumer.inference.admission import Batch, Candidate, Pricing, Queue
 from consumer.inference.gpu_process import GpuProcess, Judged, Launchable, ModelAnswer, Opened, Opening, OutOfMemory
 from consumer.inference.ladder import Rung, Standing, after_oom
-from consumer.inference.memory import Ceiling, FreeDrops, available
+from consumer.inference.memory import Ceiling, FreeDrops, available, most_available
 from consumer.inference.price import Correction
 from consumer.inference.work import MemoryReading, Shape
 from consumer.ops.metrics import GpuMetrics
@@ -177,6 +177,9 @@ class Launches:
         budget = self._ceiling.bound(budget, now)
         self._show(reading)
         self._metrics.budget_bytes.set(budget)
+        most = most_available(self.opened.memory, self._settings.max_share)
+        for candidate in self._queue.unfit(most, self._pricing):
+            _settle(candidate.ad, Smaller(candidate.standing))
         for candidate in self._queue.starved(budget, self._pricing):
             self._give_up(candidate, reading, None, 0, "passed over while others were admitted")
         batch = self._queue.take(budget, self._pricing)

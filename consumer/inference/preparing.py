@@ -62,7 +62,7 @@ class Preparing:
         except WorkerCrashed as error:
             raise StartRefused(f"the preparing processes of the GPU judge did not start: {error}") from error
 
-    async def prefix(self, text: str) -> array[int]:
+    async def prefix(self, text: str) -> "array[int]":
         """Token ids of the shared prompt; raises StartRefused when the model's folder cannot be used."""
         with ExitStack() as held:
             words, out = _file(held, "prompt", text.encode()), _file(held, "tokens", b"")

@@ -19,6 +19,9 @@ MIB = 1024 * 1024
 DEAD_LETTER_ROOM_BYTES = 64 * 1024
 """For the headers that a dead letter adds to a record of the input's largest size."""
 
+LONGEST_PICTURE = 200
+"""Longer over shorter side."""
+
 
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -306,6 +309,14 @@ class Settings(Group):
             raise ValueError(
                 "engine.name = gpu needs gpu.model: a folder or hub id of a Qwen2-VL model "
                 "(`advet bench make-model` writes one with random weights)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gpu_takes_the_aspect(self) -> Self:
+        if self.gpu.model is not None and self.creatives.max_aspect > LONGEST_PICTURE:
+            raise ValueError(
+                f"creatives.max_aspect must not exceed {LONGEST_PICTURE}: Qwen2-VL takes no longer pictures"
             )
         return self
 
