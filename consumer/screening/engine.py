@@ -17,6 +17,7 @@ from consumer.decision import FINDINGS_CUT, PARTLY_SEEN
 from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
 from consumer.messages import OcrLine, Picture
 from consumer.policy.pack import PolicyPack, Rule
+from consumer.screening.examples import check_examples
 from consumer.screening.matcher import MAX_HITS_PER_RULE, Matcher, misplaced
 from consumer.screening.missing import RequiredStatements
 from consumer.screening.quotes import MAX_PICTURE_CHARS, MAX_TEXT_CHARS, Source, confident, sources_of
@@ -35,7 +36,7 @@ from schemas import (
 from schemas.codec import encode
 from schemas.submission import CREATIVES_MAX
 
-RULES_REVISION: Final = "2"
+RULES_REVISION: Final = "3"
 """Grows when the same pack would find something else: part of the fingerprint."""
 MAX_VIOLATIONS_BYTES: Final = 256 * 1024
 """Of JSON in one verdict, however many quotes an ad is worth: the topic takes records up to 1 MiB."""
@@ -61,7 +62,7 @@ class Screening:
 
     def check(self) -> None:
         """Tries the pack on its own examples; raises StartRefused."""
-        self._matcher.check()
+        check_examples(self._pack, self._matcher, self._required)
 
     def judge(self, submission: AdSubmission, ocr: Sequence[OcrLine], pictures: Sequence[Picture] = ()) -> Findings:
         """What the words of the ad violate and lack; `ocr` in reading order, picture by picture."""
@@ -86,23 +87,24 @@ class Screening:
         category, media = submission.category, submission.placement.media
         hits = self._matcher.hits(sources, category, media)
         for hit in hits:
-            yield _violation(hit.rule, category, hit.source.evidence(hit.start, hit.end))
+            evidence = hit.source.evidence(hit.start, hit.end)
+            yield _violation(hit.rule, category, evidence, Severity.LOW if hit.doubtful else hit.rule.severity)
         found = {hit.rule.id for hit in hits}
         for rule in self._pack.rules:
             if rule.placement and rule.placement.alone and rule.id not in found and misplaced(rule, category, media):
                 # nothing to quote: category and placement, as declared, are the evidence
-                yield _violation(rule, category, Evidence(source=EvidenceSource.TEXT, verified=True))
+                yield _violation(rule, category, Evidence(source=EvidenceSource.TEXT, verified=True), rule.severity)
 
 
-def _violation(rule: Rule, category: Category, evidence: Evidence) -> Violation:
+def _violation(rule: Rule, category: Category, evidence: Evidence, severity: Severity) -> Violation:
     return Violation(
         rule_id=rule.id,
         category=category.value,
-        severity=rule.severity,
+        severity=severity,
         gist=rule.gist,
         evidence=evidence,
         legal_basis=rule.legal_basis,
-        suggestion=rule.suggestion,
+        suggestion=rule.advice,
         detector=Detector.RULES,
     )
 

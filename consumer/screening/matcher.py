@@ -2,6 +2,9 @@
 
 Pure once built. The statements that the law itself demands are masked first (they contain 治疗 and 药物), then
 each rule's exceptions, so that neither can be part of a hit. Only rules of a lexical kind find anything here.
+
+The automaton holds every spelling of every word (`disguises`), so a text is read once however large the lexicon is; a
+rule's patterns are tried only where a character that they need occurs.
 """
 
 import re
@@ -13,8 +16,9 @@ from typing import Final
 
 from ahocorasick_rs import AhoCorasick
 
-from consumer.errors import StartRefused
 from consumer.policy.pack import PolicyPack, Rule
+from consumer.policy.patterns import needed_characters
+from consumer.screening.disguises import spellings
 from consumer.screening.normalise import SENTENCE_END, Folded, fold, fold_pattern
 from consumer.screening.quotes import Source
 from schemas import Category, Media
@@ -23,9 +27,10 @@ MAX_HITS_PER_RULE: Final = 10
 """In one ad: a word repeated a thousand times is one finding for the reader."""
 _GUARD_CHARS: Final = 12
 _NEGATED: Final = re.compile(
-    "(?<!无)(?<!没有)(?<!无一)(?<!得)"
+    "((?<!无)(?<!没有)(?<!无一)(?<!得)(?<!不是)(?<!并非)"
     "(不|无|无法|没有|并非|非|未|勿|禁止)"
-    "(能|得|可|会|是|用于|能用于|可用于|具有|具备|涉及|进行|作为|宣称|保证|代替|替代|任何|含有?)?$"
+    "(能|得|可|可以|会|是)?(用于|用来|具有|具备|涉及|进行|作为|宣称|保证|代替|替代|任何|含有?)?"
+    '|(警惕|谨防|切勿轻信|不要相信|请勿相信)(所谓的?|任何|一切)?[“"「『]?)$'
 )
 
 Span = tuple[int, int]
@@ -39,19 +44,44 @@ class Hit:
     source: Source
     start: int
     end: int
+    doubtful: bool = False
+    """The words may be lawful here: a person looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A compiled pattern, and the characters of which a text must hold one before it is tried; none: always."""
+
+    expression: re.Pattern[str]
+    needs: frozenset[str]
+
+    def may_match(self, characters: frozenset[str]) -> bool:
+        return not self.needs or not self.needs.isdisjoint(characters)
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     rule: Rule
-    regexes: tuple[re.Pattern[str], ...]
-    exceptions: tuple[re.Pattern[str], ...]
-    unless_shown: tuple[re.Pattern[str], ...]
+    regexes: tuple[_Pattern, ...]
+    exceptions: tuple[_Pattern, ...]
+    doubtful: tuple[_Pattern, ...]
+    unless_shown: tuple[_Pattern, ...]
 
 
-def compile_patterns(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+@dataclass(slots=True)
+class _Text:
+    """A source being searched: what is worked out at most once for all rules."""
+
+    source: Source
+    characters: frozenset[str]
+    words: dict[str, list[Span]]
+    masks: list[Span] | None = None
+
+
+def compile_patterns(patterns: Iterable[str]) -> tuple[_Pattern, ...]:
     """The patterns for folded text."""
-    return tuple(map(fold_pattern, patterns))
+    compiled = map(fold_pattern, patterns)
+    return tuple(_Pattern(pattern, needed_characters(pattern)) for pattern in compiled)
 
 
 class Matcher:
@@ -63,19 +93,23 @@ class Matcher:
                 rule,
                 compile_patterns(rule.regex),
                 compile_patterns(rule.exceptions),
+                compile_patterns(rule.doubtful),
                 compile_patterns(rule.unless_shown),
             )
             for rule in pack.rules
             if rule.lexical
         )
         self._masks = compile_patterns(demand.pattern for rule in pack.rules for demand in rule.required)
-        owners: dict[str, list[str]] = defaultdict(list)
+        sound_alikes = {
+            fold(word).text: tuple(fold(other).text for other in others) for word, others in pack.sound_alikes.items()
+        }
+        owners: dict[str, set[str]] = defaultdict(set)
         for compiled in self._rules:
             for word in compiled.rule.lexicon:
-                owners[fold(word).text].append(compiled.rule.id)
-        self._words = tuple(owners)
+                for spelling in spellings(fold(word).text, sound_alikes):
+                    owners[spelling].add(compiled.rule.id)
         self._owners = tuple(map(frozenset, owners.values()))
-        self._automaton = AhoCorasick(self._words)
+        self._automaton = AhoCorasick(tuple(owners))
 
     def hits(self, sources: Sequence[Source], category: Category, media: Media) -> tuple[Hit, ...]:
         """What the ad's words violate, in the order of the pack, without repeats."""
@@ -94,21 +128,32 @@ class Matcher:
         return tuple(hits)
 
     def _search(self, source: Source, applying: Iterable[_Compiled], found: dict[str, list[Hit]]) -> None:
-        text = source.text
-        words = self._word_spans(text)
-        masks = list(_spans(self._masks, text))
+        text = _Text(source, frozenset(source.text), self._word_spans(source.text))
         for compiled in applying:
-            rule = compiled.rule
-            lexical = words.get(rule.id, [])
-            if not lexical and not any(regex.search(text) for regex in compiled.regexes):
-                continue
-            barred = _merge([*masks, *_spans(compiled.exceptions, text)])
-            spans = [span for span in lexical if not _meets(span, barred)]
-            spans += _spans(compiled.regexes, _mask(text, barred))
-            if rule.negation_guard:
-                spans = [span for span in spans if not _negated(text, span[0])]
-            joined = _join(_merge(spans), source.folded)[:MAX_HITS_PER_RULE]
-            found[rule.id] += [Hit(rule, source, start, end) for start, end in joined]
+            found[compiled.rule.id] += self._rule_hits(compiled, text)
+
+    def _rule_hits(self, compiled: _Compiled, text: _Text) -> list[Hit]:
+        rule, words = compiled.rule, text.source.text
+        lexical = text.words.get(rule.id, [])
+        patterns = [pattern for pattern in compiled.regexes if pattern.may_match(text.characters)]
+        if not lexical and not any(pattern.expression.search(words) for pattern in patterns):
+            return []
+        if text.masks is None:
+            text.masks = list(_spans(self._masks, text))
+        barred = _merge([*text.masks, *_spans(compiled.exceptions, text)])
+        spans = [span for span in lexical if not _meets(span, barred)]
+        masked = _mask(words, barred)
+        for pattern in patterns:
+            spans += _matches(pattern.expression, masked)
+        if rule.negation_guard:
+            spans = [span for span in spans if not _negated(words, span[0])]
+        if not spans:
+            return []
+        doubtful = _merge(_spans(compiled.doubtful, text))
+        return [
+            Hit(rule, text.source, start, end, _within((start, end), doubtful))
+            for start, end in _join(_merge(spans), text.source.folded)[:MAX_HITS_PER_RULE]
+        ]
 
     def _word_spans(self, text: str) -> dict[str, list[Span]]:
         spans: dict[str, list[Span]] = defaultdict(list)
@@ -117,18 +162,6 @@ class Matcher:
                 for rule_id in self._owners[word]:
                     spans[rule_id].append((start, end))
         return spans
-
-    def check(self) -> None:
-        """Runs every lexical rule on its own examples; raises StartRefused naming the rule and the phrase."""
-        for compiled in self._rules:
-            rule = compiled.rule
-            category = next((c for c in Category if rule.applies_to(c)), Category.GENERAL)
-            media = rule.placement.media[0] if rule.placement else Media.INTERNET
-            for phrase, wanted in [(p, True) for p in rule.positives] + [(t, False) for t in rule.traps]:
-                found = any(hit.rule is rule for hit in self.hits((Source(fold(phrase)),), category, media))
-                if found != wanted:
-                    fault = "does not find its example" if wanted else "finds its counter-example"
-                    raise StartRefused(f"policy pack: rule {rule.id} {fault} {phrase!r}; correct the rule's words")
 
 
 def words_count(rule: Rule, category: Category, media: Media) -> bool:
@@ -147,21 +180,30 @@ def misplaced(rule: Rule, category: Category, media: Media) -> bool:
     )
 
 
-def _shown(patterns: Iterable[re.Pattern[str]], sources: Sequence[Source]) -> bool:
-    return any(pattern.search(source.text) for pattern in patterns for source in sources)
+def _shown(patterns: Iterable[_Pattern], sources: Sequence[Source]) -> bool:
+    return any(pattern.expression.search(source.text) for pattern in patterns for source in sources)
 
 
-def _spans(patterns: Iterable[re.Pattern[str]], text: str) -> Iterator[Span]:
+def _spans(patterns: Iterable[_Pattern], text: _Text) -> Iterator[Span]:
     for pattern in patterns:
-        for match in pattern.finditer(text):
-            if match.end() > match.start():
-                yield match.span()
+        if pattern.may_match(text.characters):
+            yield from _matches(pattern.expression, text.source.text)
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
+    return (match.span() for match in pattern.finditer(text) if match.end() > match.start())
 
 
 def _meets(span: Span, merged: Sequence[Span]) -> bool:
     """Whether the span overlaps one of the merged, hence ordered and disjoint, spans."""
     nearest = bisect_left(merged, span[1], key=lambda other: other[0]) - 1
     return nearest >= 0 and merged[nearest][1] > span[0]
+
+
+def _within(span: Span, merged: Sequence[Span]) -> bool:
+    """Whether one of the merged spans covers this one."""
+    nearest = bisect_left(merged, span[0] + 1, key=lambda other: other[0]) - 1
+    return nearest >= 0 and merged[nearest][1] >= span[1]
 
 
 def _mask(text: str, merged: Iterable[Span]) -> str:
@@ -189,7 +231,7 @@ def _join(merged: Iterable[Span], folded: Folded) -> list[Span]:
     """Spans with nothing between them in the original read as one phrase: 保本保息."""
     joined: list[Span] = []
     for start, end in merged:
-        if joined and start == joined[-1][1] and folded.origins[start] == folded.origins[start - 1] + 1:
+        if joined and start == joined[-1][1] and folded.starts[start] == folded.ends[start - 1]:
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))
@@ -213,8 +255,8 @@ def _negated(text: str, start: int) -> bool:
 
 
 def _without_repeats(hits: Iterable[Hit]) -> list[Hit]:
-    """The first of each wording in each picture or in the text."""
-    first: dict[tuple[str | None, str], Hit] = {}
+    """The first of each wording in each picture or in the text, doubtful or not."""
+    first: dict[tuple[str | None, str, bool], Hit] = {}
     for hit in hits:
-        first.setdefault((hit.source.asset_id, hit.source.text[hit.start : hit.end]), hit)
+        first.setdefault((hit.source.asset_id, hit.source.text[hit.start : hit.end], hit.doubtful), hit)
     return list(first.values())

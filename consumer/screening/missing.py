@@ -2,7 +2,7 @@
 
 Absent from confidently read pictures is certain; absent where OCR was unsure or part of the ad was not seen, or where
 OCR read something close to the wording, is not. An approval number counts when it is shown, has the form of its
-category and has not expired.
+category and has not expired. Some statements are asked for only where the ad's words call for them.
 Logos are for a model to look for and are never missing here.
 """
 
@@ -22,6 +22,9 @@ CHINA: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
 _NEAR_SHARE: Final = 0.7
 """Share of a wording's character pairs that one picture must show to count as a probable misreading of it."""
 _NEAR_CHARS: Final = 6
+_MONTH_DAYS: Final = 31
+_PAST: Final = "广告批准文号已过有效期"
+_OTHER_KIND: Final = "广告批准文号与商品类别不符"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,18 @@ class _Demand:
     rule: Rule
     requirement: Requirement
     pattern: re.Pattern[str]
+    when: re.Pattern[str] | None
     pairs: frozenset[str]
 
     def concerns(self, category: Category) -> bool:
         named = self.requirement.categories
         return self.rule.applies_to(category) and (not named or category in named)
+
+    def called_for(self, sources: Sequence[Source]) -> bool:
+        return self.when is None or any(self.when.search(source.text) for source in sources)
+
+    def shown(self, sources: Sequence[Source]) -> list[re.Match[str]]:
+        return [match for source in sources for match in self.pattern.finditer(source.text)]
 
 
 class RequiredStatements:
@@ -41,7 +51,13 @@ class RequiredStatements:
 
     def __init__(self, pack: PolicyPack) -> None:
         self._demands = tuple(
-            _Demand(rule, demand, fold_pattern(demand.pattern), _pairs(fold(demand.wording).text))
+            _Demand(
+                rule,
+                demand,
+                fold_pattern(demand.pattern),
+                fold_pattern(demand.when) if demand.when else None,
+                _pairs(fold(demand.wording).text),
+            )
             for rule in pack.rules
             for demand in rule.required
         )
@@ -54,15 +70,21 @@ class RequiredStatements:
         day = _day(submission.submitted_at)
         absent = []
         for demand in self._demands:
-            if not demand.concerns(submission.category):
+            if not demand.concerns(submission.category) or not demand.called_for(sources):
                 continue
-            shown = [match for source in sources for match in demand.pattern.finditer(source.text)]
+            shown = demand.shown(sources)
             if not shown:
                 certain = seen_whole and not _nearly_shown(demand.pairs, sources)
-                absent.append(_statement(demand.rule, demand.rule.gist, demand.requirement.wording, certain=certain))
-            elif all(_expired(match, day) for match in shown):
-                absent.append(_statement(demand.rule, "广告批准文号已过有效期", shown[0].group(), certain=True))
+                gist = _OTHER_KIND if self._of_another_kind(demand, sources) else demand.rule.gist
+                absent.append(_statement(demand.rule, gist, demand.requirement.wording, certain=certain))
+            elif all(_expired(match, demand.requirement.valid_years, day) for match in shown):
+                absent.append(_statement(demand.rule, _PAST, shown[0].group(), certain=True))
         return (*absent, *self._expired_certificates(submission))
+
+    def _of_another_kind(self, demand: _Demand, sources: Sequence[Source]) -> bool:
+        """Whether the ad shows the number of another category."""
+        others = (other for other in self._demands if other.rule is demand.rule and other is not demand)
+        return demand.rule.papers and any(other.shown(sources) for other in others)
 
     def _expired_certificates(self, submission: AdSubmission) -> Iterator[MissingStatement]:
         for rule in self._certificate_rules:
@@ -84,15 +106,20 @@ def _statement(rule: Rule, gist: str, expected: str, *, certain: bool) -> Missin
     )
 
 
-def _expired(match: re.Match[str], day: date) -> bool:
-    """Whether the number's last day, yymmdd, is past or no date at all. Statements without one do not expire."""
-    until = match.groupdict().get("until")
-    if until is None:
-        return False
+def _expired(match: re.Match[str], valid_years: int, day: date) -> bool:
+    """Whether the number's last day is past or no date at all. Statements without one do not expire."""
+    parts = match.groupdict()
     try:
-        return date(2000 + int(until[:2]), int(until[2:4]), int(until[4:])) < day
-    except ValueError:
+        if until := "".join((parts.get("until") or "").split()):
+            return date(2000 + int(until[:2]), int(until[2:4]), int(until[4:])) < day
+        if year := parts.get("year"):
+            issued = date(int(year), int(parts["month"]), 1)
+            # the day before the anniversary, counted from the month's first so that 29 February has one
+            last = issued.replace(year=issued.year + valid_years) + timedelta(days=int(parts["day"]) - 2)
+            return not 1 <= int(parts["day"]) <= _MONTH_DAYS or last < day
+    except (ValueError, OverflowError):
         return True
+    return False
 
 
 def _day(moment: datetime) -> date:

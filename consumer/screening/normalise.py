@@ -1,18 +1,20 @@
 """Folding: how an ad's text is made comparable, with the way back to every original character.
 
-Pure. `fold` undoes what hides a word without changing it for a reader: full-width forms, capitals, traditional
-characters, and separators put between characters (最·佳, 顶 级). The matcher searches the folded text; quotes
-are cut out of the original, so they are exact. Folded text is for matching only, never shown.
+Pure. `fold` undoes what hides a word without changing it for a reader: markup and entities, full-width forms,
+capitals, traditional characters, look-alikes, and separators put between characters (最·佳, 顶 级). The matcher searches
+the folded text; quotes are cut out of the original, so they are exact. Folded text is for matching only, never shown.
 
-What is glued and what is not: invisible characters always go. Spaces, one line break, and up to four symbols go
-between two word characters unless both are ASCII (`7-8`, `8.8`, `top brand` stay apart). Punctuation of sentences
-and lists (。,!?;:、 quotes, brackets) always stays, so that 镇痛、风湿 does not become 痛风; an empty line ends a
-sentence.
+What is glued and what is not: invisible characters and inline markup always go. Spaces, one line break, and up to
+`MAX_GLUED_SYMBOLS` symbols go between two word characters unless both are ASCII (`7-8`, `8.8`, `top brand` stay apart).
+Punctuation of sentences and lists (。,!?;:、 quotes, brackets) stays, so that 镇痛、风湿 does not become 痛风, and an
+empty line ends a sentence; but after a character that stands alone they go too: 国,家,级, or one character a line.
 """
 
+import html
 import re
 import unicodedata
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache, lru_cache
@@ -20,13 +22,27 @@ from typing import Final
 
 from zhconv.zhconv import getdict
 
-MAX_GLUED_SYMBOLS: Final = 4
+from consumer.screening.disguises import STAND_INS
+
+MAX_GLUED_SYMBOLS: Final = 64
 SENTENCE_END: Final = "。"
 _BLANKS: Final = frozenset("\u115f\u1160\u2800\u3164")
 _SYMBOLS: Final = frozenset("·•・‧∙⋅*#\\/@&.…‥_'")
 _SYMBOL_CATEGORIES: Final = frozenset({"Pc", "Pd", "Sk", "Sm", "So"})
 _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn"})
 _REGEX_SPECIAL: Final = frozenset(".^$*+?{}[]\\|()-&~#")
+
+_MARKUP: Final = re.compile(
+    r"<!--.{0,400}?-->|<(?P<tag>/?[a-z][a-z0-9]{0,15})\b[^<>]{0,400}>|&(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]{2,31}\d{0,2});",
+    re.IGNORECASE | re.DOTALL,
+)
+_BLOCKS: Final = frozenset({"p", "li", "tr", "td", "th", "ul", "ol", "table", "section", "h1", "h2", "h3", "h4"})
+_LINES: Final = frozenset({"br", "div"})
+_ALONE: Final = re.compile(
+    r"(?<![^\W_])[㐀-鿿]"
+    r"(?P<gap>[\s,.;:!?()\[\]|'\"·*\-、。…【】「」『』〈〉《》“”‘’\uff0c\uff0e\uff1b\uff1a\uff01\uff1f\uff08\uff09\uff5c]{1,8})"
+    r"(?=[㐀-鿿])"
+)
 
 
 class Kind(Enum):
@@ -39,18 +55,23 @@ class Kind(Enum):
     INVISIBLE = auto()
 
 
+Piece = tuple[str, int, int]
+"""A character and the range of the original it stands for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """`text[i]` came from `original[origins[i]]`. `cut`: the original was longer than the limit."""
+    """`text[i]` came from `original[starts[i]:ends[i]]`. `cut`: the original was longer than the limit."""
 
     original: str
     text: str
-    origins: "array[int]"
+    starts: "array[int]"
+    ends: "array[int]"
     cut: bool
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Range in the original of `text[start:end]`, which must not be empty."""
-        return self.origins[start], self.origins[end - 1] + 1
+        return self.starts[start], self.ends[end - 1]
 
 
 @cache
@@ -60,7 +81,14 @@ def _simplified() -> dict[str, str]:
 
 def _fold_plain(char: str) -> str:
     simplified = _simplified()
-    return "".join(simplified.get(c, c) for c in unicodedata.normalize("NFKC", char).lower())
+    folded = unicodedata.normalize("NFKC", char).lower()
+    return "".join(STAND_INS.get(c, c) for c in (simplified.get(c, _bare(c)) for c in folded))
+
+
+def _bare(char: str) -> str:
+    """A Latin letter without its accent, as in zuì; others as they are."""
+    base = unicodedata.normalize("NFD", char)[0]
+    return base if base.isascii() and base.isalpha() else char
 
 
 @lru_cache(maxsize=16384)
@@ -82,10 +110,44 @@ def _fold_char(char: str) -> tuple[str, Kind]:
 def fold(text: str, limit_chars: int | None = None) -> Folded:
     """Folds at most `limit_chars` of the text; linear in its length."""
     cut = limit_chars is not None and len(text) > limit_chars
+    seen = text[:limit_chars] if cut else text
     folding = _Folding()
-    for index, char in enumerate(text[:limit_chars] if cut else text):
-        folding.add(char, index)
-    return Folded(text, "".join(folding.out), folding.origins, cut)
+    if "<" in seen or "&" in seen:
+        pieces = list(_unmarked(seen))
+        shown = "".join(char for char, _, _ in pieces)
+        for first, last in _alone_gaps(shown):
+            pieces[first:last] = [("", 0, 0)] * (last - first)
+        for piece in pieces:
+            if piece[0]:
+                folding.add(*piece)
+    else:
+        done = 0
+        for first, last in (*_alone_gaps(seen), (len(seen), len(seen))):
+            for index in range(done, first):
+                folding.add(seen[index], index, index + 1)
+            done = last
+    return Folded(text, "".join(folding.out), folding.starts, folding.ends, cut)
+
+
+def _alone_gaps(text: str) -> Iterator[tuple[int, int]]:
+    """Where punctuation follows a character that stands alone."""
+    return (match.span("gap") for match in _ALONE.finditer(text))
+
+
+def _unmarked(text: str) -> Iterator[Piece]:
+    """The characters a browser would show, each with the range of the markup it is written as."""
+    done = 0
+    for match in _MARKUP.finditer(text):
+        first, last = match.span()
+        yield from ((text[index], index, index + 1) for index in range(done, first))
+        done = last
+        if tag := match["tag"]:
+            name = tag.lower().lstrip("/")
+            if name in _BLOCKS or (name in _LINES and tag[0] != "/"):
+                yield "\n", first, last
+        elif text[first] == "&":
+            yield from ((char, first, last) for char in html.unescape(match.group()))
+    yield from ((text[index], index, index + 1) for index in range(done, len(text)))
 
 
 class _Folding:
@@ -93,45 +155,47 @@ class _Folding:
 
     def __init__(self) -> None:
         self.out: list[str] = []
-        self.origins: array[int] = array("L")
-        self._symbols: list[tuple[str, int]] = []
+        self.starts: array[int] = array("L")
+        self.ends: array[int] = array("L")
+        self._symbols: list[Piece] = []
         self._symbol_count = 0
         self._breaks = 0
-        self._space_at = -1
+        self._space: Piece | None = None
 
-    def add(self, char: str, index: int) -> None:
+    def add(self, char: str, start: int, end: int) -> None:
         folded, kind = _fold_char(char)
         if kind is Kind.SOLID:
-            if self._symbols or self._space_at >= 0:
+            if self._symbols or self._space:
                 self._settle(folded[0])
             for c in folded:
-                self._emit(c, index)
+                self._emit(c, start, end)
         elif kind is Kind.SYMBOL:
             self._symbol_count += 1
             if len(self._symbols) <= MAX_GLUED_SYMBOLS:
-                self._symbols.append((folded, index))
+                self._symbols.append((folded, start, end))
         elif kind is not Kind.INVISIBLE:
             self._breaks += kind is Kind.BREAK
-            self._space_at = index
+            self._space = (" ", start, end)
 
-    def _emit(self, char: str, index: int) -> None:
+    def _emit(self, char: str, start: int, end: int) -> None:
         self.out.append(char)
-        self.origins.append(index)
+        self.starts.append(start)
+        self.ends.append(end)
 
     def _settle(self, following: str) -> None:
         """Drops or keeps the waiting separators, now that both neighbours are known."""
         preceding = self.out[-1] if self.out else ""
-        if self._breaks > 1:
-            self._emit(SENTENCE_END, self._space_at)
+        if self._breaks > 1 and self._space:
+            self._emit(SENTENCE_END, *self._space[1:])
         elif not self._glues(preceding, following):
             if self._symbols:
-                for symbol, index in self._symbols:
-                    self._emit(symbol, index)
-            elif following != "%" and _is_word(preceding) and _is_word(following):
-                self._emit(" ", self._space_at)
+                for symbol in self._symbols:
+                    self._emit(*symbol)
+            elif self._space and following != "%" and _is_word(preceding) and _is_word(following):
+                self._emit(*self._space)
         self._symbols.clear()
         self._symbol_count = self._breaks = 0
-        self._space_at = -1
+        self._space = None
 
     def _glues(self, preceding: str, following: str) -> bool:
         if not (preceding and _is_word(preceding) and _is_word(following)):
@@ -139,7 +203,7 @@ class _Folding:
         if self._symbol_count > MAX_GLUED_SYMBOLS or (preceding.isascii() and following.isascii()):
             return False
         beside_digit = preceding.isdigit() or following.isdigit()
-        return not (beside_digit and any(symbol == "." for symbol, _ in self._symbols))
+        return not (beside_digit and any(symbol == "." for symbol, _, _ in self._symbols))
 
 
 def _is_word(char: str) -> bool:

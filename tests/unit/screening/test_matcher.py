@@ -1,14 +1,10 @@
 """Each rule of the shipped pack finds its examples and nothing else; quotes and boxes are exact."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.errors import StartRefused
-from consumer.policy.pack import SHIPPED, PolicyPack, Rule, load_pack
+from consumer.policy.pack import Rule, load_pack
 from consumer.screening.matcher import MAX_HITS_PER_RULE, Hit, Matcher
 from consumer.screening.normalise import fold
 from consumer.screening.quotes import Source, picture_source, sources_of
@@ -38,20 +34,6 @@ def evidence(hit: Hit) -> Evidence:
 def finds(rule: Rule, phrase: str) -> bool:
     category = next(category for category in Category if rule.applies_to(category))
     return any(hit.rule.id == rule.id for hit in hits(phrase, category))
-
-
-@pytest.mark.parametrize(("rule", "phrase"), [(rule, phrase) for rule in LEXICAL for phrase in rule.positives])
-def test_each_rule_finds_its_examples(rule: Rule, phrase: str) -> None:
-    assert finds(rule, phrase)
-
-
-@pytest.mark.parametrize(("rule", "phrase"), [(rule, phrase) for rule in LEXICAL for phrase in rule.traps])
-def test_each_rule_passes_its_traps(rule: Rule, phrase: str) -> None:
-    assert not finds(rule, phrase)
-
-
-def test_every_lexical_rule_has_an_example() -> None:
-    assert [rule.id for rule in LEXICAL if not rule.positives] == []
 
 
 @pytest.mark.parametrize("rule", LEXICAL, ids=lambda rule: rule.id)
@@ -105,7 +87,7 @@ def test_a_flood_of_hits_is_bounded() -> None:
     assert 0 < len(hits(flood)) <= MAX_HITS_PER_RULE
 
 
-@pytest.mark.parametrize(("words", "rule_id"), [("原价99元,免费领取", "G04"), ("印有国旗", "G03"), ("养生讲堂", "M13")])
+@pytest.mark.parametrize(("words", "rule_id"), [("原价99元,已售百万", "G04"), ("印有国旗", "G03"), ("养生讲堂", "M13")])
 def test_cues_of_rules_that_need_a_model_prove_nothing(words: str, rule_id: str) -> None:
     assert next(rule for rule in PACK.rules if rule.id == rule_id).lexicon
     assert hits(words) == ()
@@ -139,10 +121,10 @@ def test_statements_the_law_demands_are_no_claims(category: Category) -> None:
 
 
 def test_a_phrase_over_two_lines_is_quoted_with_the_box_around_both() -> None:
-    source = picture_source("p1", read("净水器", "全网", "最低价", "包邮"))
+    source = picture_source("p1", read("净水器", "独一", "无二的", "包邮"))
     (hit,) = MATCHER.hits((source,), Category.GENERAL, Media.INTERNET)
     found = evidence(hit)
-    assert found.quote == "全网\n最低"
+    assert found.quote == "独一\n无二"
     assert found.source is EvidenceSource.IMAGE
     assert found.asset_id == "p1"
     assert found.bbox is not None
@@ -159,34 +141,13 @@ def test_a_phrase_within_one_line_has_that_lines_box() -> None:
 
 
 def test_lines_of_different_pictures_are_not_joined() -> None:
-    lines = (*read("全网", asset_id="p1"), *read("最低价", asset_id="p2"))
+    lines = (*read("独一", asset_id="p1"), *read("无二", asset_id="p2"))
     assert MATCHER.hits(sources_of(AdText(), lines), Category.GENERAL, Media.INTERNET) == ()
 
 
 def test_title_and_body_are_not_joined() -> None:
-    sources = sources_of(AdText(title="全网", body="最低价"), ())
+    sources = sources_of(AdText(title="独一", body="无二"), ())
     assert MATCHER.hits(sources, Category.GENERAL, Media.INTERNET) == ()
-
-
-def pack_with(tmp_path: Path, **fields: object) -> PolicyPack:
-    document = json.loads(SHIPPED.read_text("utf-8"))
-    document["rules"] = [{**document["rules"][0], **fields}]
-    path = tmp_path / "pack.json"
-    path.write_text(json.dumps(document), "utf-8")
-    return load_pack(path)
-
-
-def test_the_shipped_pack_holds_on_its_own_examples() -> None:
-    MATCHER.check()
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [({"positives": ["寻常的话"]}, "does not find its example '寻常的话'"), ({"traps": ["最佳选择"]}, "'最佳选择'")],
-)
-def test_a_pack_that_fails_its_own_examples_is_refused(tmp_path: Path, fields: dict[str, object], message: str) -> None:
-    with pytest.raises(StartRefused, match=rf"rule G01 .*{message}"):
-        Matcher(pack_with(tmp_path, **fields)).check()
 
 
 @given(st.text(max_size=200), st.sampled_from(Category), st.sampled_from(Media))

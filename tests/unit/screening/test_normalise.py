@@ -27,6 +27,24 @@ from consumer.screening.normalise import fold, fold_pattern
         ("疗程 3 天", "疗程3天"),
         ("98.6 ％", "98.6%"),
         ("第 281231 - 00123 号", "第281231-00123号"),
+        ("最=======佳", "最佳"),
+        ("最" + "~" * 64 + "佳", "最佳"),
+        ("最<b>佳</b>", "最佳"),
+        ("最<!-- 无 -->佳", "最佳"),
+        ('最<span style="color:red">佳</span>', "最佳"),
+        ("最&nbsp;佳", "最佳"),
+        ("&#26368;&#x4f73;", "最佳"),
+        ("最<br/>佳", "最佳"),
+        ("最&amp;佳", "最佳"),
+        ("蕞佳", "最佳"),
+        ("冶疗", "治疗"),
+        ("苐壹", "第一"),
+        ("zuì佳", "zui佳"),
+        ("ТОР 1", "top 1"),
+        ("国,家,级", "国家级"),
+        ("国\uff0c家\uff01级", "国家级"),
+        ("「最」「佳」", "“最佳”"),
+        ("国\n\n家\n\n级", "国家级"),
     ],
 )
 def test_what_hides_a_word_is_undone(written: str, folded: str) -> None:
@@ -42,13 +60,17 @@ def test_what_hides_a_word_is_undone(written: str, folded: str) -> None:
         ("止痛，风寒", "止痛,风寒"),
         ("止痛\n\n风寒", "止痛。风寒"),
         ("止痛\n \r\n风寒", "止痛。风寒"),
-        ("最======佳", "最=====佳"),
+        ("最" + "=" * 65 + "佳", "最" + "=" * 65 + "佳"),
         ("8.8折", "8.8折"),
         ("3.天然", "3.天然"),
         ("7-8天", "7-8天"),
         ("top brand", "top brand"),
         ("100 200", "100 200"),
         ("“最好吃”牌", "“最好吃”牌"),
+        ("<p>止痛</p><p>风寒</p>", "止痛。风寒"),
+        ("3 < 5 & 5 > 3", "3<5&5>3"),
+        ("酸,甜的", "酸甜的"),
+        ("止痛,风寒", "止痛,风寒"),
     ],
 )
 def test_what_is_apart_stays_apart(written: str, folded: str) -> None:
@@ -59,6 +81,13 @@ def test_an_expanded_character_leads_back_to_one() -> None:
     folded = fold("含5㎎钙")
     assert folded.text == "含5mg钙"
     assert folded.span(2, 4) == (2, 3)
+
+
+def test_a_quote_holds_the_whole_markup_of_a_character() -> None:
+    folded = fold("真&#26368;<i>&#x4f73;</i>好")
+    first, last = folded.span(1, 3)
+    assert folded.text == "真最佳好"
+    assert folded.original[first:last] == "&#26368;<i>&#x4f73;"
 
 
 @pytest.mark.parametrize(("limit", "cut"), [(3, True), (4, False), (5, False)])
@@ -80,9 +109,9 @@ def test_separators_between_characters_change_nothing(words: str, separator: str
 @given(st.text(max_size=60))
 def test_every_folded_character_leads_back_in_order(text: str) -> None:
     folded = fold(text)
-    assert len(folded.origins) == len(folded.text)
-    assert list(folded.origins) == sorted(folded.origins)
-    assert all(0 <= origin < len(text) for origin in folded.origins)
+    assert len(folded.starts) == len(folded.ends) == len(folded.text)
+    assert list(folded.starts) == sorted(folded.starts)
+    assert all(0 <= start < end <= len(text) for start, end in zip(folded.starts, folded.ends, strict=True))
 
 
 @given(st.text(st.characters(categories=["Lo", "Nd", "Po", "Zs", "So", "Lu"]), max_size=60))
