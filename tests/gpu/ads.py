@@ -33,7 +33,14 @@ def tokens(model: Model, count: int, seed: int) -> torch.Tensor:
     return torch.tensor([draw.randrange(1000, 7000) for _ in range(count)], dtype=torch.int32)
 
 
-def ad(model: Model, text: int, grids: tuple[tuple[int, int], ...] = (), seed: int = 0, max_output: int = 32) -> Item:
+def ad(
+    model: Model,
+    text: int,
+    grids: tuple[tuple[int, int], ...] = (),
+    seed: int = 0,
+    max_output: int = 32,
+    grammar: str = "verdict",
+) -> Item:
     """`text` tokens around pictures of `grids` patches."""
     vision_start, vision_end = model.tokenizer.convert_tokens_to_ids(["<|vision_start|>", "<|vision_end|>"])
     words = tokens(model, text, seed)
@@ -46,4 +53,4 @@ def ad(model: Model, text: int, grids: tuple[tuple[int, int], ...] = (), seed: i
     generator = torch.Generator().manual_seed(seed)
     values = model.vision.embedding.shape[1]
     pixels = torch.randint(0, 256, (patches, values), generator=generator, dtype=torch.uint8)
-    return Item("verdict", torch.cat(parts), pixels, grids, max_output)
+    return Item(grammar, torch.cat(parts), pixels, grids, max_output)

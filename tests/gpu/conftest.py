@@ -12,7 +12,7 @@ from consumer.inference.model_folder import write  # noqa: E402
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

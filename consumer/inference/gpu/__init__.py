@@ -3,6 +3,6 @@
     worker → payload → runner ─ vision → prefill → decode ─→ answers
                           └── device: memory readings, peaks, release
 
-Only this package, `preparer`, `model_folder` and `vocabulary` import torch or transformers; the consumer's process talks
-to it over `workers.channel`.
+Only this package, `preparer`, `model_folder` and `vocabulary` import torch or transformers; the consumer's process
+talks to it over `workers.channel`.
 """

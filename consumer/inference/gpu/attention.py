@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-_BLOCK_SCORES: Final = 2**22
+_BLOCK_SCORES: Final = 2**14
 """Scores the reference holds at once, so that its memory grows with the sequence, not with its square."""
 _KERNEL_HEAD_MULTIPLE: Final = 8
 _KERNEL_HEAD_LIMIT: Final = 256

@@ -47,7 +47,7 @@ class Generated:
     """An answer. `finished`: the grammar was complete, not the limit of tokens reached."""
 
     text: str
-    tokens: int
+    ids: list[int]
     finished: bool
 
 
@@ -188,6 +188,6 @@ class Decoder:
         said = list(itertools.takewhile(lambda token: token not in self._model.end_tokens, row.tokens))
         return Generated(
             text=self._model.tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False),
-            tokens=len(row.tokens),
+            ids=row.tokens,
             finished=row.complete and not row.matcher.is_error(),
         )

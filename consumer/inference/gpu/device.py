@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import torch
 
-from consumer.inference.work import MemoryReading
+from consumer.inference.work import MemoryReading, Phase
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _STATUS: Final = Path("/proc/self/status")
@@ -33,12 +33,12 @@ class Device(Protocol):
         """Bytes in use by tensors now; 0 where nobody counts."""
         ...
 
-    def reset_peak(self) -> None:
-        """Starts a new maximum for `peak`."""
+    def begin(self, phase: Phase) -> None:
+        """A phase of a launch begins, and with it a new maximum for `peak`."""
         ...
 
     def peak(self) -> int:
-        """Most bytes in use by tensors since `reset_peak`; 0 where nobody counts."""
+        """Most bytes in use by tensors since the phase began; 0 where nobody counts."""
         ...
 
     def synchronize(self) -> None:
@@ -72,7 +72,7 @@ class CpuDevice:
         """Not counted."""
         return 0
 
-    def reset_peak(self) -> None:
+    def begin(self, phase: Phase) -> None:
         """Nothing to reset."""
 
     def peak(self) -> int:
@@ -120,7 +120,7 @@ class CudaDevice:
         """Bytes in use by tensors."""
         return int(torch.cuda.memory_allocated(self.torch_device))
 
-    def reset_peak(self) -> None:
+    def begin(self, phase: Phase) -> None:
         """Starts a new maximum."""
         torch.cuda.reset_peak_memory_stats(self.torch_device)
 

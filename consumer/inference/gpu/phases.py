@@ -22,7 +22,7 @@ class Phases:
     def enter(self, phase: Phase) -> Iterator[None]:
         """Runs a phase to its end on the device."""
         self.current = phase
-        self._device.reset_peak()
+        self._device.begin(phase)
         started = time.perf_counter()
         yield
         self._device.synchronize()

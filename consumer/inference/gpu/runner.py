@@ -73,18 +73,23 @@ class Runner:
             self._forward(ids, positions, None, reach, slab)
         self._prefix = slab
 
-    def run(self, items: Sequence[Item], phases: Phases) -> list[Generated]:
-        """Answers in the order of `items`. Out of memory leaves as torch raises it; `phases` knows where."""
+    def run(self, items: Sequence[Item], phases: Phases, most_tokens: int | None = None) -> list[Generated]:
+        """Answers in the order of `items`. Out of memory leaves as torch raises it; `phases` knows where.
+
+        `most_tokens` ends answers earlier than their room in memory would (calibration needs only the room).
+        """
         placed = list(self._place(items))
         with torch.inference_mode():
-            with phases.enter("vision"):
-                pictures = self._see(items)
+            pictures = None
+            if any(item.grids for item in items):
+                with phases.enter("vision"):
+                    pictures = self._see(items)
             with phases.enter("prefill"):
                 slab = KvSlab(self._model, sum(len(item.ids) + item.max_output for item in items))
                 last = self._prefill(placed, pictures, slab)
                 del pictures
             with phases.enter("decode"):
-                rows = [Row(self._grammars.matcher(item.grammar), item.max_output) for item in items]
+                rows = [Row(self._grammars.matcher(item.grammar), most_tokens or item.max_output) for item in items]
                 return self._decoder.decode(rows, last, self._cursor(placed), slab, self._prefix)
 
     def _place(self, items: Sequence[Item]) -> Iterator[_Placed]:
@@ -114,15 +119,15 @@ class Runner:
             del patches, seen
         return embeddings
 
-    def _prefill(self, placed: Sequence[_Placed], pictures: Tensor, slab: KvSlab) -> Tensor:
+    def _prefill(self, placed: Sequence[_Placed], pictures: Tensor | None, slab: KvSlab) -> Tensor:
         """Fills the slab; hidden states of each ad's last token, [ads, hidden]."""
         model, last = self._model, []
         for call in calls([one.tokens for one in placed], self._limits.prefill_tokens):
             ads = placed[call.start : call.stop]
             lengths = [one.tokens for one in ads]
             ids = torch.cat([one.item.ids for one in ads])
-            first = ads[0].picture_at
-            seen = pictures[first : first + sum(one.visual_tokens for one in ads)]
+            first, count = ads[0].picture_at, sum(one.visual_tokens for one in ads)
+            seen = pictures[first : first + count] if pictures is not None and count else None
             reach = Reach(
                 self._slots([(one.slot, one.tokens) for one in ads]),
                 Spans.packed(lengths, model.device),
@@ -137,7 +142,7 @@ class Runner:
     def _forward(self, ids: Tensor, positions: Tensor, seen: Tensor | None, reach: Reach, slab: KvSlab) -> Tensor:
         model = self._model
         hidden = embed(model.text, ids.to(model.device))
-        if seen is not None and len(seen):
+        if seen is not None:
             places = (ids == model.image_token).nonzero().flatten().to(model.device)
             hidden.index_copy_(0, places, seen)
         table = rotary_table(model.text, positions.to(model.device))

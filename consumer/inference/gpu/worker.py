@@ -19,7 +19,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 
-from consumer.inference.gpu.calibration import calibrate, warm_up
+from consumer.inference.gpu.calibration import Calibration
 from consumer.inference.gpu.decoding import Generated, Grammars
 from consumer.inference.gpu.device import CpuDevice, CudaDevice, Device
 from consumer.inference.gpu.model import Model, ModelRefused, load_model
@@ -113,10 +113,10 @@ class GpuWorker:
         limits = CallLimits(self._args.vision_patches, self._args.prefill_tokens)
         runner = self._runner = Runner(model, compiled, limits)
         runner.set_prefix(read_ids(prefix_fd, prefix_tokens))
-        warm_up(runner, model, device)
+        calibration = Calibration(runner, model, device, limits, next(iter(grammars)))
+        calibration.warm_up()
         steps.done("warm_up")
-        coefficients = calibrate(runner, model, device, limits, self._args.max_share)
-        device.release()
+        coefficients = calibration.coefficients(self._args.max_share)
         steps.done("calibration")
         return {
             "model": model.name,
@@ -181,15 +181,18 @@ class _Steps:
 
 
 def _write(fd: int, answers: Sequence[Generated]) -> int:
-    content = json.dumps([asdict(answer) for answer in answers], ensure_ascii=False).encode()
+    told = [{"text": one.text, "tokens": len(one.ids), "finished": one.finished} for one in answers]
+    content = json.dumps(told, ensure_ascii=False).encode()
     os.truncate(fd, 0)
     return os.pwrite(fd, content, 0)
 
 
 def main(make_device: Callable[[Args], Device] = device_for) -> None:
     """Serves until the consumer is gone. The test suite brings a device of its own."""
-    worker = GpuWorker(Args.parse(sys.argv[2]), make_device)
-    serve(int(sys.argv[1]), worker.handle)
+    args = Args.parse(sys.argv[2])
+    if args.device == "cpu":
+        torch.set_num_threads(1)  # a small model's operations are shorter than the hand-over between threads
+    serve(int(sys.argv[1]), GpuWorker(args, make_device).handle)
 
 
 if __name__ == "__main__":
