@@ -6,10 +6,12 @@ RawRecord → Incoming → (Blob → HeaderFacts → Picture) → engine.Prepare
 import mmap
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Self
 
 from schemas import AdSubmission, RecordOrigin
 
+_YEAR_10000_MS = 253_402_300_800_000
 Headers = tuple[tuple[str, bytes | None], ...]
 
 
@@ -46,6 +48,13 @@ class RawRecord:
     def origin(self) -> RecordOrigin:
         """The record's coordinates as they appear on the wire."""
         return RecordOrigin(topic=self.partition.topic, partition=self.partition.number, offset=self.offset)
+
+    @property
+    def recorded_at(self) -> datetime | None:
+        """The record's Kafka timestamp; None where a producer wrote none, or one that is no time."""
+        if not 0 <= self.timestamp_ms < _YEAR_10000_MS:
+            return None
+        return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +190,19 @@ class Terminal:
     def size_bytes(self) -> int:
         """Bytes of key, value and headers."""
         return record_bytes(self.key, self.value, self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityReport:
+    """What an engine's device can take, for the topic of consumers; the three prices add up to one ad's peak."""
+
+    device: str
+    total_bytes: int
+    free_bytes: int
+    """What could be promised to one more ad now."""
+    fixed_bytes: float
+    visual_token_bytes: float
+    """For each visual token of the ad."""
+    text_token_bytes: float
+    ad_seconds: float | None = None
+    """Mean measured device time of an ad."""

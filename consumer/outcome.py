@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from consumer.decision import Decided
 from consumer.engine import Findings, Prepared
 from consumer.errors import PermanentError
-from consumer.messages import Incoming, RawRecord, Terminal
+from consumer.messages import Headers, Incoming, RawRecord, Terminal
 from consumer.settings import TopicSettings
-from schemas import OOM_REASONS, AdVerdict, DeadLetter, EngineFingerprint, JudgedAsset, Timing
+from schemas import OOM_REASONS, AdVerdict, DeadLetter, EngineFingerprint, JudgedAsset, RecordOrigin, Timing
 from schemas.codec import encode
-from schemas.headers import dead_letter_headers, verdict_headers
+from schemas.foreign_letters import LetterUnreadable
+from schemas.headers import REASON, dead_letter_headers, read_dead_letter, verdict_headers
+from schemas.replay import REPLAY_OF, read_letter_key
 from schemas.tracing import valid_traceparent
 
 _IDENTITY = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -73,6 +75,7 @@ def make_verdict(
         timing=timing,
         gpu=findings.gpu,
         origin=incoming.record.origin,
+        replay_of=_replay_of(incoming.record.headers),
         judged_at=datetime.now(UTC),
     )
 
@@ -119,6 +122,7 @@ def dead_letter(trial: Trial, error: PermanentError, judge: Judge | None, group:
         group=group,
         attempts=trial.attempts,
         first_failed_at=trial.first_failed_at,
+        recorded_at=trial.record.recorded_at,
         engine=judge.engine.model if judge else None,
         policy_version=judge.policy_version if judge else None,
         replay_count=_count(headers.get("advet-replay-count")),
@@ -139,6 +143,20 @@ def dead_letter_record(
     topic = topics.oom_dead_letters if letter.reason in OOM_REASONS else topics.dead_letters
     content = record.value if value is None else value
     return Terminal(topic, record.key, content, dead_letter_headers(letter, record.headers))
+
+
+def _replay_of(headers: Headers) -> RecordOrigin | None:
+    """The record that this one replays: a replay says so, and so does a dead letter that is read as input."""
+    named = None
+    for name, value in headers:
+        if name == REASON:
+            try:
+                return read_dead_letter(headers).origin
+            except LetterUnreadable:
+                return None
+        if name == REPLAY_OF and value is not None:
+            named = read_letter_key(value)
+    return named
 
 
 def _text(value: bytes | None) -> str | None:

@@ -14,6 +14,9 @@ from schemas.submission import Identifier, Sha256, WireModel
 from schemas.verdict import OpenEnum, RecordOrigin
 
 RUN_KEY_PREFIX = "run/"
+REPLAY_OF, ORIGINAL_TIMESTAMP, TRACE_LINK = "advet-replay-of", "advet-original-timestamp", "advet-trace-link"
+REPLAYED_MODEL, REPLAYED_POLICY = "advet-replayed-model", "advet-replayed-policy"
+"""Headers of a record that was handed in again, beside `advet-replay-count` and `advet-run-id`."""
 SCOPE_MAX = 10_000
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]

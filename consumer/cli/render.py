@@ -60,7 +60,7 @@ def decision_badge(decision: Decision) -> Text:
 
 def render_verdict(verdict: AdVerdict) -> RenderableType:
     """A panel: decision, every finding with quote, place and law, and what judged."""
-    title = Text.assemble(decision_badge(verdict.decision), " ", (_plain(verdict.submission_id), "bold"))
+    title = Text.assemble(decision_badge(verdict.decision), " ", (plain(verdict.submission_id), "bold"))
     by_rule: dict[str, list[Violation]] = {}
     for violation in verdict.violations:
         by_rule.setdefault(violation.rule_id, []).append(violation)
@@ -80,12 +80,12 @@ def render_verdict(verdict: AdVerdict) -> RenderableType:
 
 def render_dead_letter(key: str, letter: DeadLetter) -> RenderableType:
     """A panel: why this submission got no verdict."""
-    title = Text.assemble((" NO VERDICT ", "bold white on magenta"), " ", (_plain(key) or "(no key)", "bold"))
+    title = Text.assemble((" NO VERDICT ", "bold white on magenta"), " ", (plain(key) or "(no key)", "bold"))
     body = Text.assemble((letter.reason.value, "bold magenta"), (f" at {letter.stage.value}", "dim"))
     origin = letter.origin
     facts = f"{origin.topic}[{origin.partition}]@{origin.offset} · attempts {letter.attempts} · {letter.error_class}"
     return Panel(
-        Group(body, Text(_plain(letter.message)), Text(), Text(_plain(facts), style="dim")),
+        Group(body, Text(plain(letter.message)), Text(), Text(plain(facts), style="dim")),
         title=title,
         title_align="left",
         border_style="magenta",
@@ -108,7 +108,7 @@ def verdict_table(rows: Iterable[Row]) -> Table:
             table.add_row(
                 _mark(row.mark),
                 decision_badge(verdict.decision),
-                Text(_plain(row.name)),
+                Text(plain(row.name)),
                 _summary(verdict, row.note),
                 _laws(verdict),
             )
@@ -125,7 +125,7 @@ def dead_letter_table(rows: Iterable[Row]) -> Table:
     for row in rows:
         if isinstance(row.outcome, DeadLetter):
             letter = row.outcome
-            table.add_row(_mark(row.mark), Text(_plain(row.name)), letter.reason.value, Text(_plain(letter.message)))
+            table.add_row(_mark(row.mark), Text(plain(row.name)), letter.reason.value, Text(plain(letter.message)))
     return table
 
 
@@ -154,23 +154,23 @@ def _summary(verdict: AdVerdict, note: str) -> Text:
             found.append(quote)
     lines = [
         Text.assemble(
-            (rule, SEVERITY_STYLES[severities[rule]]), " ", " ".join(f"“{_plain(_cut(quote))}”" for quote in found)
+            (rule, SEVERITY_STYLES[severities[rule]]), " ", " ".join(f"“{plain(_cut(quote))}”" for quote in found)
         )
         for rule, found in quotes.items()
     ]
     lines += [
         Text.assemble(
-            (missing.rule_id, SEVERITY_STYLES[missing.severity]), " missing: ", _plain(_cut(missing.expected))
+            (missing.rule_id, SEVERITY_STYLES[missing.severity]), " missing: ", plain(_cut(missing.expected))
         )
         for missing in verdict.missing_statements
     ]
-    return Text("\n").join(lines) if lines else Text(_plain(note) or "–", style="dim")
+    return Text("\n").join(lines) if lines else Text(plain(note) or "–", style="dim")
 
 
 def _laws(verdict: AdVerdict) -> Text:
     findings: tuple[Violation | MissingStatement, ...] = (*verdict.violations, *verdict.missing_statements)
     citations = dict.fromkeys(basis.citation for finding in findings for basis in finding.legal_basis)
-    return Text("\n".join(_breakable(_plain(short_law(citation))) for citation in citations))
+    return Text("\n".join(_breakable(plain(short_law(citation))) for citation in citations))
 
 
 def short_law(citation: str) -> str:
@@ -192,31 +192,31 @@ def _finding(violations: Sequence[Violation]) -> RenderableType:
     for violation in violations:
         quote, where = violation.evidence.quote, _where(violation)
         if quote:
-            rows.append(("quote", Text.assemble((f"“{_plain(_cut(quote))}”", "bold"), (f"  {where}", "dim"))))
+            rows.append(("quote", Text.assemble((f"“{plain(_cut(quote))}”", "bold"), (f"  {where}", "dim"))))
         else:
             rows.append(("where", Text(where)))
     rows += _law_rows(dict.fromkeys(basis for violation in violations for basis in violation.legal_basis))
     if first.suggestion:
-        rows.append(("advice", Text(_plain(first.suggestion))))
+        rows.append(("advice", Text(plain(first.suggestion))))
     return Group(_head(first.rule_id, first.severity, first.gist), _facts(rows))
 
 
 def _absence(missing: MissingStatement) -> RenderableType:
     head = _head(missing.rule_id, missing.severity, missing.gist)
     sure = "in neither text nor pictures" if missing.certain else "not found, but not every picture was legible"
-    rows = [("missing", Text(_plain(missing.expected), style="bold")), ("where", Text(sure))]
+    rows = [("missing", Text(plain(missing.expected), style="bold")), ("where", Text(sure))]
     return Group(head, _facts(rows + _law_rows(missing.legal_basis)))
 
 
 def _head(rule_id: str, severity: Severity, gist: str) -> Text:
     return Text.assemble(
-        (f"{_plain(rule_id)} ", "bold"), (f"{severity.value} ", SEVERITY_STYLES[severity]), _plain(gist)
+        (f"{plain(rule_id)} ", "bold"), (f"{severity.value} ", SEVERITY_STYLES[severity]), plain(gist)
     )
 
 
 def _law_rows(bases: Iterable[LegalBasis]) -> list[tuple[str, Text]]:
     return [
-        ("law", Text.assemble(_plain(basis.citation), ("" if basis.verified else " (citation unchecked)", "dim")))
+        ("law", Text.assemble(plain(basis.citation), ("" if basis.verified else " (citation unchecked)", "dim")))
         for basis in bases
     ]
 
@@ -233,7 +233,7 @@ def _facts(rows: list[tuple[str, Text]]) -> Table:
 def _where(violation: Violation) -> str:
     evidence = violation.evidence
     place = (
-        evidence.source.value if evidence.asset_id is None else f"{evidence.source.value} {_plain(evidence.asset_id)}"
+        evidence.source.value if evidence.asset_id is None else f"{evidence.source.value} {plain(evidence.asset_id)}"
     )
     if evidence.bbox is not None:
         corner = evidence.bbox
@@ -247,7 +247,7 @@ def _footer(verdict: AdVerdict) -> Text:
     facts = [f"policy {verdict.policy_version}", f"engine {verdict.engine.name}", f"{spent_ms} ms"]
     if verdict.degraded:
         facts.append("degraded: " + ", ".join(verdict.degraded))
-    return Text(_plain(" · ".join(facts)), style="dim")
+    return Text(plain(" · ".join(facts)), style="dim")
 
 
 def _spaced(parts: list[RenderableType]) -> Iterable[RenderableType]:
@@ -261,6 +261,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= QUOTE_CHARS else text[: QUOTE_CHARS - 1] + "…"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Without control characters: an ad must not be able to move the reader's cursor."""
     return "".join(character if character.isprintable() else " " for character in text)

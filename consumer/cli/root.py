@@ -14,6 +14,7 @@ COMMANDS = {
     "submit": "consumer.cli.submit:submit_command",
     "tail": "consumer.cli.tail:tail_command",
     "topics": "consumer.cli.topics:topics_group",
+    "dlq": "consumer.cli.dlq:dlq_group",
     "skip": "consumer.cli.operate:skip_command",
     "breaker": "consumer.cli.operate:breaker_group",
     "doctor": "consumer.cli.doctor:doctor_command",

@@ -47,7 +47,8 @@ def check(files: tuple[Path, ...], against: Path | None, as_json: bool) -> None:
     """Check event files, or without FILE the installed models against every published version.
 
     A file holds the value of one record: a submission or a verdict, bare or in a structured CloudEvents
-    envelope; a record of the replays or consumers topic; or a dead letter as in the examples. Exit code 1 says that something is wrong.
+    envelope; a record of the replays or consumers topic; or a dead letter as in the examples. Exit code 1 says
+    that something is wrong.
     """
     if files and against is not None:
         raise click.UsageError("--against compares the models; give it without FILE")

@@ -38,8 +38,14 @@ class Transactions:
     """Transactions of one input partition, under `<app>.<group>.<topic>.<partition>`."""
 
     def __init__(
-        self, settings: KafkaSettings, tp: TopicPartition, reached: Reached, clients: Clients = AIOKAFKA
+        self,
+        settings: KafkaSettings,
+        tp: TopicPartition,
+        reached: Reached,
+        clients: Clients = AIOKAFKA,
+        identity: str | None = None,
     ) -> None:
+        """`identity` is the transactional id where it is not that of the partition's owner in `settings.group`."""
         self._settings = settings
         self._tp = tp
         self._reached = reached
@@ -48,7 +54,7 @@ class Transactions:
         request_seconds = max(settings.request_timeout_seconds, TRANSACTION_SECONDS + 1)
         self._producer = clients.producer(
             **client_options(settings) | {"request_timeout_ms": int(request_seconds * 1000)},
-            transactional_id=transactional_id(settings.group, tp),
+            transactional_id=identity or transactional_id(settings.group, tp),
             transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
             acks="all",
             max_batch_size=BATCH_BYTES,

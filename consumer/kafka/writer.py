@@ -44,7 +44,9 @@ class EventWriter:
         if producer is not None:
             await producer.stop()
 
-    async def send(self, topic: str, key: bytes | None, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> None:
+    async def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes], ...]
+    ) -> None:
         """Returns once all replicas have the record; raises StreamBroken."""
         if self._producer is None:
             raise StreamBroken("the writer is closed")

@@ -1,0 +1,106 @@
+"""Reports what this consumer can take to the topic `ad-consumers`, every few seconds, and leaves it with a tombstone.
+
+Others decide by it: a replay which letters fit, and those who look at lag what an ad costs. A report that cannot be
+sent is no reason to end the stream.
+"""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import structlog
+
+from consumer.errors import StreamBroken
+from consumer.kafka.writer import EventWriter
+from consumer.messages import CapacityReport
+from consumer.settings import Settings
+from schemas import EngineFingerprint
+from schemas.codec import encode
+from schemas.consumer_report import AdPrice, ConsumerReport, DeviceCapacity, report_key
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS = 5.0
+LEAVE_SECONDS = 3.0
+
+
+class Heartbeat:
+    """The reports of one consumer. `capacity` is asked before each; None: no device."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        fingerprint: EngineFingerprint,
+        policy_version: str,
+        capacity: Callable[[], CapacityReport | None],
+    ) -> None:
+        self._settings = settings
+        self._fingerprint = fingerprint
+        self._policy_version = policy_version
+        self._capacity = capacity
+        self._member = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        self._started_at = datetime.now(UTC)
+
+    def report(self) -> ConsumerReport:
+        """What this consumer can take now."""
+        return ConsumerReport(
+            group=self._settings.kafka.group,
+            member=self._member,
+            input=self._settings.topics.submissions,
+            engine=self._fingerprint,
+            policy_version=self._policy_version,
+            capacity=_on_the_wire(self._capacity()),
+            started_at=self._started_at,
+            reported_at=datetime.now(UTC),
+            interval_seconds=INTERVAL_SECONDS,
+        )
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Reports while the block runs, then leaves."""
+        task = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self._leave()
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                async with EventWriter(self._settings.kafka) as writer:
+                    while True:
+                        await self._send(writer, encode(self.report()))
+                        await asyncio.sleep(INTERVAL_SECONDS)
+            except StreamBroken as error:
+                log.warning("report_failed", error=str(error))
+            await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS), EventWriter(self._settings.kafka) as writer:
+                await self._send(writer, None)
+        except (StreamBroken, TimeoutError) as error:
+            log.warning("report_failed", error=repr(error))  # the last report grows old instead
+
+    async def _send(self, writer: EventWriter, value: bytes | None) -> None:
+        key = report_key(self._settings.kafka.group, self._member)
+        await writer.send(self._settings.topics.consumers, key, value, ())
+
+
+def _on_the_wire(report: CapacityReport | None) -> DeviceCapacity | None:
+    if report is None:
+        return None
+    price = AdPrice(
+        fixed_bytes=report.fixed_bytes,
+        visual_token_bytes=report.visual_token_bytes,
+        text_token_bytes=report.text_token_bytes,
+        ad_seconds=report.ad_seconds,
+    )
+    return DeviceCapacity(
+        device=report.device, total_bytes=report.total_bytes, free_bytes=report.free_bytes, price=price
+    )
