@@ -61,7 +61,8 @@ def _ways_of(op: Any, argument: Any, pattern: str) -> int:
             raise ValueError(f"{pattern!r} has no upper bound: write {{0,9}} or {{1,9}} instead of * or +")
         once = _ways(body, pattern)
         # one way more than any pattern needs is as good as all of them
-        return most - least + 1 if once == 1 else min(sum(once**n for n in range(least, most + 1)), 10**9)
+        ways: int = most - least + 1 if once == 1 else min(sum(once**n for n in range(least, most + 1)), 10**9)
+        return ways
     if op is _op.BRANCH:
         return sum(_ways(branch, pattern) for branch in argument[1])
     if op is _op.SUBPATTERN:

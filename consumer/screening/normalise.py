@@ -1,8 +1,8 @@
 """Folding: how an ad's text is made comparable, with the way back to every original character.
 
 Pure. `fold` undoes what hides a word without changing it for a reader: markup and entities, full-width forms,
-capitals, traditional characters, look-alikes, and separators put between characters (最·佳, 顶 级). The matcher searches
-the folded text; quotes are cut out of the original, so they are exact. Folded text is for matching only, never shown.
+capitals, traditional characters, look-alikes, and separators put between characters (最·佳, 顶 级). The matcher
+searches the folded text; quotes are cut out of the original, so they are exact. Folded text is never shown.
 
 What is glued and what is not: invisible characters and inline markup always go. Spaces, one line break, and up to
 `MAX_GLUED_SYMBOLS` symbols go between two word characters unless both are ASCII (`7-8`, `8.8`, `top brand` stay apart).
