@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "consumer.cli.doctor:doctor_command",
     "config": "consumer.cli.config:config_group",
     "schema": "consumer.cli.schema:schema_group",
+    "policy": "consumer.cli.policy:policy_group",
     "bench": "consumer.cli.bench:bench_group",
 }
 """Name of the command → where it is defined."""
