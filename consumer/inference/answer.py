@@ -19,7 +19,7 @@ from consumer.errors import PermanentError
 from consumer.inference import grammar
 from consumer.inference.prompt import Line, Prompt, model_rules
 from consumer.inference.quoting import Bare, bare, find
-from consumer.policy.pack import PolicyPack, Rule
+from consumer.policy.model import PolicyPack, Rule
 from schemas import Box, Category, Decision, Detector, Evidence, EvidenceSource, Reason, Stage, Violation
 
 APPROVAL_NEEDED: Final = frozenset(
@@ -124,7 +124,7 @@ def _violation(rule: Rule, category: Category, evidence: Evidence) -> Violation:
         gist=rule.gist,
         evidence=evidence,
         legal_basis=rule.legal_basis,
-        suggestion=rule.suggestion,
+        suggestion=rule.advice,
         detector=Detector.MODEL,
     )
 
