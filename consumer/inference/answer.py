@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,7 +20,7 @@ from consumer.inference import grammar
 from consumer.inference.prompt import Line, Prompt, model_rules
 from consumer.inference.quoting import Bare, bare, find
 from consumer.policy.model import PolicyPack, Rule
-from schemas import Box, Category, Decision, Detector, Evidence, EvidenceSource, Reason, Stage, Violation
+from schemas import Box, Category, Detector, Evidence, EvidenceSource, Reason, Stage, Violation
 
 APPROVAL_NEEDED: Final = frozenset(
     {
@@ -67,7 +67,7 @@ class _Answer(BaseModel):
 
     category: Category
     violations: Annotated[list[_Found], Field(max_length=grammar.MAX_VIOLATIONS)]
-    decision: Decision
+    decision: Literal["approve", "reject", "review"]
 
 
 def parse(text: str, prompt: Prompt, pack: PolicyPack, *, finished: bool) -> ModelFindings:
@@ -94,7 +94,7 @@ def parse(text: str, prompt: Prompt, pack: PolicyPack, *, finished: bool) -> Mod
     if answer is None:
         return ModelFindings(violations, uncertain=not violations, cut=True)
     misdeclared = answer.category in APPROVAL_NEEDED and prompt.category not in APPROVAL_NEEDED
-    doubted = answer.decision is not Decision.APPROVE and not violations
+    doubted = answer.decision != "approve" and not violations
     return ModelFindings(violations, uncertain=misdeclared or doubted, cut=False)
 
 
