@@ -19,6 +19,7 @@ from consumer.creatives.decoder import Decoder
 from consumer.creatives.outage import StorageWatch
 from consumer.creatives.store import S3Store
 from consumer.errors import StartRefused, WorkerCrashed
+from consumer.heartbeat import Heartbeat
 from consumer.inference.choice import choose
 from consumer.inference.engine import GpuEngine
 from consumer.kafka.assignment import SkipRefused
@@ -142,7 +143,8 @@ class Consumer:
                 processor = Processor(settings, pipeline, claims, self._breaker, self._metrics)
                 self._stream = Stream(settings, processor, self._metrics, self._reached)
                 log.info("started", engine=parts.engine.fingerprint.name, policy=parts.engine.policy_version)
-                unfinished = await self._stream.run()
+                async with Heartbeat(settings, parts.engine).beating():
+                    unfinished = await self._stream.run()
             finally:
                 await store.close()
         log.info("stopped", unfinished=unfinished)

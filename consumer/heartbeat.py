@@ -7,17 +7,18 @@ sent is no reason to end the stream.
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Protocol, runtime_checkable
 
 import structlog
 
+from consumer.engine import Engine
 from consumer.errors import StreamBroken
 from consumer.kafka.writer import EventWriter
 from consumer.messages import CapacityReport
 from consumer.settings import Settings
-from schemas import EngineFingerprint
 from schemas.codec import encode
 from schemas.consumer_report import AdPrice, ConsumerReport, DeviceCapacity, report_key
 
@@ -27,20 +28,21 @@ INTERVAL_SECONDS = 5.0
 LEAVE_SECONDS = 3.0
 
 
-class Heartbeat:
-    """The reports of one consumer. `capacity` is asked before each; None: no device."""
+@runtime_checkable
+class ReportsCapacity(Protocol):
+    """What an engine with a device offers beside the engine port."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        fingerprint: EngineFingerprint,
-        policy_version: str,
-        capacity: Callable[[], CapacityReport | None],
-    ) -> None:
+    def capacity_report(self) -> CapacityReport | None:
+        """The device as it is now; cheap. None while that is not known."""
+        ...
+
+
+class Heartbeat:
+    """The reports of one consumer; an engine that is no `ReportsCapacity` has no device."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings = settings
-        self._fingerprint = fingerprint
-        self._policy_version = policy_version
-        self._capacity = capacity
+        self._engine = engine
         self._member = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._started_at = datetime.now(UTC)
 
@@ -50,13 +52,17 @@ class Heartbeat:
             group=self._settings.kafka.group,
             member=self._member,
             input=self._settings.topics.submissions,
-            engine=self._fingerprint,
-            policy_version=self._policy_version,
-            capacity=_on_the_wire(self._capacity()),
+            engine=self._engine.fingerprint,
+            policy_version=self._engine.policy_version,
+            capacity=self._device(),
             started_at=self._started_at,
             reported_at=datetime.now(UTC),
             interval_seconds=INTERVAL_SECONDS,
         )
+
+    def _device(self) -> DeviceCapacity | None:
+        seen = self._engine.capacity_report() if isinstance(self._engine, ReportsCapacity) else None
+        return None if seen is None else _on_the_wire(seen)
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -76,8 +82,8 @@ class Heartbeat:
                     while True:
                         await self._send(writer, encode(self.report()))
                         await asyncio.sleep(INTERVAL_SECONDS)
-            except StreamBroken as error:
-                log.warning("report_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the task's boundary: no report is a reason to end the stream
+                log.warning("report_failed", error=repr(error))
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def _leave(self) -> None:
@@ -92,9 +98,7 @@ class Heartbeat:
         await writer.send(self._settings.topics.consumers, key, value, ())
 
 
-def _on_the_wire(report: CapacityReport | None) -> DeviceCapacity | None:
-    if report is None:
-        return None
+def _on_the_wire(report: CapacityReport) -> DeviceCapacity:
     price = AdPrice(
         fixed_bytes=report.fixed_bytes,
         visual_token_bytes=report.visual_token_bytes,

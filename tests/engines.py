@@ -15,7 +15,7 @@ from consumer.app import Consumer
 from consumer.creatives.decoder import Decoder
 from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
 from consumer.kafka.delivery import reached_nothing
-from consumer.messages import OcrLine, Picture
+from consumer.messages import CapacityReport, OcrLine, Picture
 from consumer.ops.logs import configure
 from consumer.ops.metrics import Metrics
 from consumer.pipeline import Parts
@@ -99,6 +99,18 @@ class HeaderEngine(FixedTimeEngine):
         return Price(bytes=0, needs_pixels=False)
 
 
+class DeviceEngine(FixedTimeEngine):
+    """Reports a device of 1 GiB with as many bytes free as the file at `free` says."""
+
+    def __init__(self, free: Path) -> None:
+        super().__init__(0)
+        self._free = free
+
+    def capacity_report(self) -> CapacityReport:
+        free_bytes = int(self._free.read_text())
+        return CapacityReport("test device", 2**30, free_bytes, 1000.0, 10.0, 1.0, ad_seconds=0.5)
+
+
 class NoReader:
     """Reads nothing: for engines that do not look at words in pictures."""
 
@@ -121,6 +133,7 @@ ENGINES: dict[str, Callable[[str], FixedTimeEngine]] = {
     "failing": lambda argument: FailingEngine(float(argument)),
     "jitter": lambda argument: JitterEngine(float(argument)),
     "deadly": lambda argument: DeadlyEngine(float(argument)),
+    "device": lambda argument: DeviceEngine(Path(argument)),
     "busy": lambda argument: BusyEngine(Path(argument)),
 }
 

@@ -100,7 +100,9 @@ def send(settings: Settings, letters: Iterable[Made]) -> list[str]:
     return asyncio.run(write())
 
 
-def put(settings: Settings, topic: str, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+def put(
+    settings: Settings, topic: str, records: Sequence[tuple[bytes, bytes | None]], timestamp_ms: int | None = None
+) -> None:
     """Writes plain records, key and value."""
 
     async def write() -> None:
@@ -108,7 +110,7 @@ def put(settings: Settings, topic: str, records: Sequence[tuple[bytes, bytes | N
         await producer.start()
         try:
             for key, value in records:
-                await producer.send_and_wait(topic, value, key=key)
+                await producer.send_and_wait(topic, value, key=key, timestamp_ms=timestamp_ms)
         finally:
             await producer.stop()
 
