@@ -7,10 +7,10 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format docs bench faults lock clean
+.PHONY: help demo test test-fast test-gpu-stack lint format docs bench faults lock clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/.installed-demo ## Ads through a broker, a store and the real consumer, on this machine (ARGS=--keep)
 	$(BIN)/advet demo $(ARGS)
@@ -20,6 +20,9 @@ test: .venv/.installed-dev ## Every test but the fault schedules; Apache Kafka w
 
 test-fast: .venv/.installed-dev ## Unit, contract and pipeline tests: no torch, no JVM
 	$(BIN)/pytest -m "not gpu and not kafka" tests/unit tests/contracts tests/pipeline $(ARGS)
+
+test-gpu-stack: .cache/gpu-stack/.installed ## Tests of the GPU judge with the oldest torch and transformers, on the CPU
+	.cache/gpu-stack/bin/python -m pytest -m "not gpu" tests/gpu tests/unit/inference $(ARGS)
 
 lint: .venv/.installed-dev ## ruff, mypy, import contracts, dead code, undeclared dependencies
 	$(BIN)/ruff check .
@@ -52,6 +55,10 @@ clean: ## Removes .venv and every cache; keeps what git tracks
 # The frameworks that benchmarks run beside advet pin versions that it has left behind: an environment of their own.
 .cache/bench/.installed: requirements/bench.txt .venv/.installed-dev
 	infra/dev/install_peers.sh
+
+# The other end of the range of versions that the GPU judge supports; .venv has the newest.
+.cache/gpu-stack/.installed: requirements/gpu-stack.txt .venv/.installed-dev
+	infra/dev/install_gpu_stack.sh
 
 .venv/.installed-%: requirements/%.txt requirements/build.txt pyproject.toml infra/dev/install.sh
 	infra/dev/install.sh $*

@@ -22,3 +22,5 @@ compile screening pyproject.toml --extra screening --constraint requirements/dev
 compile demo pyproject.toml --extra screening --extra demo --constraint requirements/dev.txt
 compile bench requirements/bench.in "$@"
 compile gpu pyproject.toml --extra screening --extra gpu --constraint requirements/dev.txt "$@"
+compile gpu-stack requirements/gpu-stack.in pyproject.toml --extra screening --extra demo --extra bench \
+    --constraint requirements/dev.txt "$@"

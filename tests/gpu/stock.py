@@ -43,7 +43,9 @@ def stock_logits(stock, model: Model, prefix: torch.Tensor, item: Item, answer: 
     return logits[0, -len(answer) :]
 
 
-def assert_greedy(grammars: Grammars, grammar: str, scores: torch.Tensor, answer: list[int]) -> None:
+def assert_greedy(
+    grammars: Grammars, grammar: str, scores: torch.Tensor, answer: list[int], close: float = CLOSE
+) -> None:
     """Each token of `answer` has the best of the scores that the grammar allows, or is as good as it."""
     matcher = grammars.matcher(grammar)
     for row, token in zip(scores, answer, strict=True):
@@ -51,5 +53,5 @@ def assert_greedy(grammars: Grammars, grammar: str, scores: torch.Tensor, answer
         allowed = torch.tensor([(byte >> bit) & 1 for byte, bit in itertools.product(bits.tolist(), range(8))]).bool()
         best = row[: len(allowed)][allowed[: len(row)]].max()
         assert allowed[token]
-        assert row[token] >= best - CLOSE
+        assert row[token] >= best - close
         assert matcher.consume_token(token)

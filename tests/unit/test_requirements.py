@@ -47,7 +47,7 @@ def test_lock_satisfies_the_project(name: str) -> None:
         assert all(requirement.specifier.contains(version) for version in versions), requirement
 
 
-@pytest.mark.parametrize("name", [*EXTRAS, "bench", "build"])
+@pytest.mark.parametrize("name", [*EXTRAS, "bench", "build", "gpu-stack"])
 def test_lock_is_hashed_and_names_no_index(name: str) -> None:
     entries = re.split(r"\n(?=[a-z0-9])", lock(name))
     assert all("--hash=sha256:" in entry for entry in entries)

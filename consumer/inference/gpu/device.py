@@ -6,10 +6,14 @@ from typing import Final, Protocol
 
 import torch
 
+from consumer.inference.gpu.nvml import Nvml
 from consumer.inference.work import MemoryReading, Phase
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _STATUS: Final = Path("/proc/self/status")
+_CONTEXT_GUESS_BYTES: Final = 512 * 2**20
+_CONTEXT_LIMIT_BYTES: Final = 4 * 2**30
+"""What grew by more while the context was made was a neighbour's."""
 
 
 class Device(Protocol):
@@ -99,8 +103,13 @@ class CudaDevice:
     def __init__(self, index: int, max_share: float) -> None:
         self.torch_device = torch.device("cuda", index)
         torch.cuda.set_device(self.torch_device)
-        torch.cuda.set_per_process_memory_fraction(max_share, self.torch_device)
+        self._nvml = Nvml(str(torch.cuda.get_device_properties(self.torch_device).uuid))
+        before = self._nvml.used()
         torch.zeros(1, device=self.torch_device)  # creates the context
+        after = self._nvml.used()
+        grown = after - before if before is not None and after is not None else 0
+        self._context_at_start = grown if 0 < grown < _CONTEXT_LIMIT_BYTES else _CONTEXT_GUESS_BYTES
+        torch.cuda.set_per_process_memory_fraction(max_share, self.torch_device)
         self.name: str = torch.cuda.get_device_name(self.torch_device)
 
     def reading(self) -> MemoryReading:
@@ -113,8 +122,13 @@ class CudaDevice:
             reserved=stats["reserved_bytes.all.current"],
             allocated=stats["allocated_bytes.all.current"],
             inactive_split=stats["inactive_split_bytes.all.current"],
-            context=0,
+            context=self._context(stats["reserved_bytes.all.current"]),
         )
+
+    def _context(self, reserved_bytes: int) -> int:
+        """Of this process's memory what the allocator does not hold; without accounts, what the start took."""
+        own = self._nvml.own()
+        return own - reserved_bytes if own is not None and own > reserved_bytes else self._context_at_start
 
     def allocated(self) -> int:
         """Bytes in use by tensors."""
