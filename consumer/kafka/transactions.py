@@ -105,7 +105,15 @@ class Transactions:
             raise MustRejoin(f"{self._tp}: fenced: another owner publishes for it") from error
 
     async def _send(self, terminals: Sequence[Terminal]) -> None:
-        sent = [await self._producer.send(t.topic, t.value, t.key, headers=list(t.headers)) for t in terminals]
+        sent: list[asyncio.Future[object]] = []
+        try:
+            for t in terminals:
+                outcome = await self._producer.send(t.topic, t.value, t.key, headers=list(t.headers))
+                sent.append(outcome)
+        except BaseException:
+            for outcome in sent:
+                outcome.add_done_callback(_noticed)
+            raise
         # Every one is awaited: aiokafka would commit although a send has failed.
         for outcome in await asyncio.gather(*sent, return_exceptions=True):
             if isinstance(outcome, BaseException):
@@ -118,6 +126,12 @@ class Transactions:
                 await self._producer.stop()
         except (TimeoutError, KafkaError, *_FENCED):
             return
+
+
+def _noticed(outcome: asyncio.Future[object]) -> None:
+    """Else asyncio writes a stack trace for each record that failed along with the one whose error is raised."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 def transactional_id(group: str, tp: TopicPartition) -> str:

@@ -112,8 +112,11 @@ def overtaken_by(runs: Iterable[ReplayRun], run: ReplayRun, partition: Partition
     own = known.get(run.run_id)
     if own is not None and own.status is RunStatus.CANCELLED:
         return f"run {run.run_id} was {own.note}"
-    newer = [other for other in overlapping(known.values(), run) if other.updated_at >= run.started_at]
-    newer = [other for other in newer if partition in offsets_of(other.scope)]
+    newer = [
+        other
+        for other in known.values()
+        if other.run_id != run.run_id and other.updated_at >= run.updated_at and partition in offsets_of(other.scope)
+    ]
     if newer:
         by = max(newer, key=lambda other: other.updated_at)
         return (

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -33,11 +34,11 @@ def dlq(rig: Rig, *arguments: str, status: int = 0) -> subprocess.CompletedProce
     return ran
 
 
-def answer(rig: Rig, *arguments: str, status: int = 0) -> dict:
+def answer(rig: Rig, *arguments: str, status: int = 0) -> Any:
     return json.loads(dlq(rig, *arguments, "--json", status=status).stdout)
 
 
-def replay(rig: Rig, *arguments: str, status: int = 0) -> dict:
+def replay(rig: Rig, *arguments: str, status: int = 0) -> Any:
     ran = answer(rig, "replay", "--execute", "--reason", "the cause is gone", *arguments, status=status)
     assert ran["executed"]
     return ran["run"]
