@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,10 +41,16 @@ def _filled(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     return utf8_only(ctx, param, value)
 
 
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number to go by", ctx, param)
+    return value
+
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 pace_options = (
-    click.option("--rate", type=click.FloatRange(min=0.01, max=1e6), help="Letters a second at most."),
-    click.option("--yield-to-lag", "yield_to_lag", type=click.FloatRange(min=0), metavar="SECONDS",
+    click.option("--rate", type=click.FloatRange(min=0.01, max=1e6), callback=_finite, help="Letters a second at most."),
+    click.option("--yield-to-lag", "yield_to_lag", type=click.FloatRange(min=0), callback=_finite, metavar="SECONDS",
                  help="Wait while the oldest unfinished record of the input is older than this."),
 )  # fmt: skip
 
