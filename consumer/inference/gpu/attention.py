@@ -12,6 +12,8 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
+from consumer.inference.gpu.upload import upload
+
 _BLOCK_SCORES: Final = 2**14
 """Scores the reference holds at once, so that its memory grows with the sequence, not with its square."""
 _KERNEL_HEAD_MULTIPLE: Final = 8
@@ -34,13 +36,13 @@ class Spans:
     @classmethod
     def packed(cls, lengths: Sequence[int], device: torch.device) -> "Spans":
         """Sequences whose queries and keys are the same tokens."""
-        bounds = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32).to(device)
+        bounds = upload([0, *itertools.accumulate(lengths)], torch.int32, device)
         return cls(bounds, bounds, None, max(lengths), max(lengths))
 
     @classmethod
     def shared(cls, queries: int, keys: int, device: torch.device) -> "Spans":
         """Every query sees all keys."""
-        bounds = torch.tensor([[0, queries], [0, keys]], dtype=torch.int32).to(device)
+        bounds = upload([[0, queries], [0, keys]], torch.int32, device)
         return cls(bounds[0], bounds[1], None, queries, keys)
 
 

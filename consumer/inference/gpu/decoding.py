@@ -18,6 +18,7 @@ from consumer.inference.gpu.attention import Spans
 from consumer.inference.gpu.kv import KvSlab, Reach, attend_stored
 from consumer.inference.gpu.model import Model, ModelRefused
 from consumer.inference.gpu.text import embed, logits, rotary_table, run_layers
+from consumer.inference.gpu.upload import upload
 
 _MASK_BITS = 32
 
@@ -82,30 +83,36 @@ class Cursor:
     """int32 [rows]: keys, the next one included."""
     positions: Tensor
     """int64 [rows]: rotary position of the next token; equal for time, height and width."""
+    queries: Tensor
+    """int32 [rows + 1]: one query a row."""
+    shared: Spans | None
+    """All rows over the prefix; made when rows leave, not in every step, because it is copied from the host."""
     longest: int
 
     @classmethod
     def after_prompts(
-        cls, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int], device: torch.device
+        cls,
+        slots: Sequence[int],
+        tokens: Sequence[int],
+        positions: Sequence[int],
+        prefix_tokens: int,
+        device: torch.device,
     ) -> "Cursor":
         """Behind prompts of `tokens` tokens whose keys begin at `slots`."""
-        starts, lengths = torch.tensor(slots), torch.tensor(tokens)
         return cls(
-            slots=(starts + lengths).to(device),
-            starts=starts.int().to(device),
-            used=(lengths + 1).int().to(device),
-            positions=torch.tensor(positions).to(device),
+            slots=upload([slot + count for slot, count in zip(slots, tokens, strict=True)], torch.int64, device),
+            starts=upload(slots, torch.int32, device),
+            used=upload([count + 1 for count in tokens], torch.int32, device),
+            positions=upload(positions, torch.int64, device),
+            queries=torch.arange(len(slots) + 1, dtype=torch.int32, device=device),
+            shared=Spans.shared(len(slots), prefix_tokens, device) if prefix_tokens else None,
             longest=max(tokens) + 1,
         )
 
-    def reach(self, prefix_tokens: int) -> Reach:
+    def reach(self) -> Reach:
         """What the next tokens see."""
-        rows = len(self.slots)
-        queries = torch.arange(rows + 1, dtype=torch.int32, device=self.slots.device)
         keys = torch.cat([self.starts, self.starts[-1:] + self.used[-1:]])
-        own = Spans(queries, keys, self.used, 1, self.longest)
-        shared = Spans.shared(rows, prefix_tokens, self.slots.device) if prefix_tokens else None
-        return Reach(self.slots, own, shared)
+        return Reach(self.slots, Spans(self.queries, keys, self.used, 1, self.longest), self.shared)
 
     def advance(self) -> None:
         """One token on."""
@@ -118,6 +125,9 @@ class Cursor:
         """Only these rows go on."""
         self.slots, self.starts = self.slots[rows], self.starts[rows]
         self.used, self.positions = self.used[rows], self.positions[rows]
+        self.queries = self.queries[: len(rows) + 1]
+        if self.shared is not None:
+            self.shared = Spans.shared(len(rows), self.shared.longest_keys, rows.device)
 
 
 class Decoder:
@@ -134,7 +144,7 @@ class Decoder:
         """Answers of all rows, from the states of their prompts' last tokens, [rows, hidden]."""
         running = list(rows)
         masks = self._masks(len(rows))
-        while running:
+        while True:  # until the last row has reached its limit
             chosen = self._choose(running, hidden, masks)
             on_host = chosen.to("cpu", non_blocking=True)
             read = self._mark()
@@ -145,12 +155,13 @@ class Decoder:
                 row.tokens.append(token)
                 row.matcher.consume_token(token)
             kept = [index for index, row in enumerate(running) if row.running]
+            if not kept:
+                return [self._generated(row) for row in rows]
             if len(kept) < len(running):
                 running = [running[index] for index in kept]
-                rows_kept = torch.tensor(kept, dtype=torch.int64).to(hidden.device)
+                rows_kept = upload(kept, torch.int64, hidden.device)
                 hidden = hidden[rows_kept]
                 cursor.keep(rows_kept)
-        return [self._generated(row) for row in rows]
 
     def _choose(self, rows: Sequence[Row], hidden: Tensor, masks: Tensor) -> Tensor:
         """The likeliest allowed token of each row, int64 [rows]."""
@@ -166,8 +177,7 @@ class Decoder:
 
     def _step(self, chosen: Tensor, cursor: Cursor, slab: KvSlab, prefix: KvSlab | None) -> Tensor:
         text = self._model.text
-        reach = cursor.reach(prefix.tokens if prefix else 0)
-        attend = attend_stored(self._model.attention, slab, prefix, reach)
+        attend = attend_stored(self._model.attention, slab, prefix, cursor.reach())
         hidden = run_layers(text, embed(text, chosen), rotary_table(text, cursor.positions), attend)
         cursor.advance()
         return hidden

@@ -113,7 +113,7 @@ def load_model(source: str, revision: str | None, device: torch.device, dtype: t
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, padding_side="left")
         processor = AutoImageProcessor.from_pretrained(source, revision=revision)
         generation = GenerationConfig.from_pretrained(source, revision=revision)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelRefused(f"the model cannot be loaded: {first_line}") from error
     with torch.inference_mode():
@@ -148,6 +148,8 @@ def _check(config: Any) -> None:
         raise ModelRefused(f"rotary type {text.rope_parameters['rope_type']}; only the default is supported")
     if text.hidden_act != "silu":
         raise ModelRefused(f"activation {text.hidden_act} in the language model; only silu is supported")
+    if config.vision_config.hidden_act != "quick_gelu":
+        raise ModelRefused(f"activation {config.vision_config.hidden_act} in the tower; only quick_gelu is supported")
 
 
 def _text(stock: Any, device: torch.device) -> TextWeights:

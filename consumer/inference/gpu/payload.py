@@ -29,6 +29,8 @@ class Item:
 
 def read_ids(fd: int, count: int) -> Tensor:
     """int32 [count] from the start of a memory file; raises PayloadInvalid."""
+    if count == 0:
+        return torch.empty(0, dtype=torch.int32)
     return _content(fd, count * _ID_BYTES)[: count * _ID_BYTES].view(torch.int32)
 
 

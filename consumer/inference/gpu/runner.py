@@ -15,6 +15,7 @@ from consumer.inference.gpu.payload import Item
 from consumer.inference.gpu.phases import Phases
 from consumer.inference.gpu.positions import token_positions
 from consumer.inference.gpu.text import embed, rotary_table, run_layers
+from consumer.inference.gpu.upload import upload
 from consumer.inference.gpu.vision import embed_pictures
 from consumer.inference.price import calls
 
@@ -112,12 +113,20 @@ class Runner:
         at = 0
         for call in calls([len(piece) for piece in pieces], self._limits.vision_patches):
             together = slice(call.start, call.stop)
-            patches = torch.cat(pieces[together]).to(model.device)
+            patches = self._moved(pieces[together])
             seen = embed_pictures(model.vision, model.attention, patches, grids[together])
             embeddings[at : at + len(seen)] = seen
             at += len(seen)
             del patches, seen
         return embeddings
+
+    def _moved(self, pieces: Sequence[Tensor]) -> Tensor:
+        """Patches of several pictures on the device, without a copy of all of them on the way."""
+        total = sum(map(len, pieces))
+        patches = torch.empty((total, pieces[0].shape[1]), dtype=torch.uint8, device=self._model.device)
+        for part, piece in zip(patches.split([len(piece) for piece in pieces]), pieces, strict=True):
+            part.copy_(piece)
+        return patches
 
     def _prefill(self, placed: Sequence[_Placed], pictures: Tensor | None, slab: KvSlab) -> Tensor:
         """Fills the slab; hidden states of each ad's last token, [ads, hidden]."""
@@ -134,8 +143,8 @@ class Runner:
                 self._shared(len(ids)),
             )
             hidden = self._forward(ids, torch.cat([one.positions for one in ads], dim=1), seen, reach, slab)
-            ends = torch.tensor(list(itertools.accumulate(lengths))) - 1
-            last.append(hidden[ends.to(model.device)])
+            ends = [end - 1 for end in itertools.accumulate(lengths)]
+            last.append(hidden[upload(ends, torch.int64, model.device)])
             del hidden
         return torch.cat(last)
 
@@ -153,6 +162,7 @@ class Runner:
             slots=[one.slot for one in placed],
             tokens=[one.tokens for one in placed],
             positions=[one.next_position for one in placed],
+            prefix_tokens=self.prefix_tokens,
             device=self._model.device,
         )
 

@@ -1,6 +1,7 @@
 """The vision tower over packed pictures: bytes of patches in, visual embeddings out. No padding, no read-backs."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -9,6 +10,8 @@ from torch.nn import functional
 from consumer.inference.gpu.attention import Attention, Spans
 from consumer.inference.gpu.model import VisionWeights
 from consumer.inference.gpu.positions import patch_positions, rotary, rotate
+
+_QUICK_GELU: Final = 1.702
 
 
 def embed_pictures(
@@ -20,9 +23,17 @@ def embed_pictures(
     hidden = _embed(weights, patches)
     for block in weights.blocks:
         hidden += _attend(weights, attention, block, hidden, spans, table)
-        hidden += block.mlp(block.norm2(hidden))
+        hidden += _mlp(block, hidden)
     merged: Tensor = weights.merger(hidden)
     return merged
+
+
+def _mlp(block: torch.nn.Module, hidden: Tensor) -> Tensor:
+    """The block's own layers with x · sigmoid(1.702 x) between them, in half the memory of the stock activation."""
+    wide = block.mlp.fc1(block.norm2(hidden))
+    wide *= (wide * _QUICK_GELU).sigmoid_()
+    narrow: Tensor = block.mlp.fc2(wide)
+    return narrow
 
 
 def _table(weights: VisionWeights, grids: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
