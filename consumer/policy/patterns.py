@@ -7,14 +7,16 @@ linear in the length of a hostile text.
 
 import importlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, Final
 
 MAX_WAYS: Final = 20_000
 """In which one pattern may be tried from one character; (\\d{1,9}){1,9} has 4·10⁸."""
 MAX_WAYS_AHEAD: Final = 500
-MAX_SET: Final = 24
+SHOWN_CHARS: Final = 80
+WORDS_MAX: Final = 256
+_NOTHING: Final = frozenset({""})
 _TERM: Final = re.compile(r"\{([a-z]+)\}")
 
 # sre_parse, its documented name, is deprecated without a successor; the tree has been the same since 3.6
@@ -38,15 +40,18 @@ def check_pattern(pattern: str) -> None:
     try:
         tree = _sre.parse(pattern)
     except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+        raise ValueError(f"{_short(pattern)} is not a regular expression: {error}") from error
     ways = _ways(tree, pattern)
     if ways > MAX_WAYS:
-        raise ValueError(f"{pattern!r} can be tried in {ways} ways from one place: repeat less within repetitions")
+        raise ValueError(
+            f"{_short(pattern)} can be tried in {ways} ways from one place: repeat less within repetitions"
+        )
 
 
-def needed_characters(pattern: re.Pattern[str]) -> frozenset[str]:
-    """Characters of which every match holds at least one; empty: cannot be told."""
-    return _needed(_sre.parse(pattern.pattern))
+def needed_words(pattern: re.Pattern[str]) -> frozenset[str]:
+    """Words in lower case of which every match holds at least one; empty: cannot be told."""
+    words = _needed(_sre.parse(pattern.pattern))
+    return words if _worth(words)[0] else frozenset()
 
 
 def _ways(tree: Iterable[Any], pattern: str) -> int:
@@ -58,40 +63,96 @@ def _ways_of(op: Any, argument: Any, pattern: str) -> int:
     if op in (_op.MAX_REPEAT, _op.MIN_REPEAT, _op.POSSESSIVE_REPEAT):
         least, most, body = argument
         if most is _op.MAXREPEAT:
-            raise ValueError(f"{pattern!r} has no upper bound: write {{0,9}} or {{1,9}} instead of * or +")
+            raise ValueError(f"{_short(pattern)} has no upper bound: write {{0,9}} or {{1,9}} instead of * or +")
         once = _ways(body, pattern)
         # one way more than any pattern needs is as good as all of them
         ways: int = most - least + 1 if once == 1 else min(sum(once**n for n in range(least, most + 1)), 10**9)
         return ways
     if op is _op.BRANCH:
-        return sum(_ways(branch, pattern) for branch in argument[1])
+        return _ways_of_branches(argument[1], pattern)
     if op is _op.SUBPATTERN:
         return _ways(argument[-1], pattern)
     if op in (_op.ASSERT, _op.ASSERT_NOT):
         if _ways(argument[1], pattern) > MAX_WAYS_AHEAD:
-            raise ValueError(f"{pattern!r} looks around too widely: repeat less within (?…)")
+            raise ValueError(f"{_short(pattern)} looks around too widely: repeat less within (?…)")
         return 1  # it is never entered again from behind
     if op in (_op.GROUPREF, _op.GROUPREF_EXISTS):
-        raise ValueError(f"{pattern!r} refers back to a group; write out what is meant")
+        raise ValueError(f"{_short(pattern)} refers back to a group; write out what is meant")
     return 1
 
 
+def _ways_of_branches(branches: Sequence[Any], pattern: str) -> int:
+    """Branches that begin with different characters exclude each other: only the others multiply."""
+    beginnings = [_beginning(branch) for branch in branches]
+    anywhere = sum(beginning is None for beginning in beginnings)
+    most = (
+        max(beginnings.count(beginning) for beginning in beginnings if beginning is not None) if any(beginnings) else 0
+    )
+    return (most + anywhere) * max(_ways(branch, pattern) for branch in branches)
+
+
+def _beginning(branch: Any) -> str | None:
+    """The character that a branch must begin with, or None."""
+    op, argument = branch[0] if len(branch) else (None, None)
+    return chr(argument) if op is _op.LITERAL else None
+
+
 def _needed(tree: Iterable[Any]) -> frozenset[str]:
-    """The smallest set that one item of the sequence offers."""
-    offers = [offer for op, argument in tree if (offer := _needed_of(op, argument))]
-    return min(offers, key=len, default=frozenset())
+    """The best of what the sequence offers: long words, few of them."""
+    offers: list[frozenset[str]] = []
+    run: frozenset[str] = _NOTHING
+    for op, argument in tree:
+        whole = _whole(op, argument)
+        if whole is not None and len(run) * len(whole) <= WORDS_MAX:
+            run = frozenset(head + tail for head in run for tail in whole)
+            continue
+        offers += (run, _needed_of(op, argument))
+        run = whole if whole is not None else _NOTHING
+    return max((*offers, run), key=_worth)
+
+
+def _worth(offer: frozenset[str]) -> tuple[int, int]:
+    return (min(map(len, offer)), -len(offer)) if offer else (0, 0)
 
 
 def _needed_of(op: Any, argument: Any) -> frozenset[str]:
-    if op is _op.LITERAL:
-        return frozenset(chr(argument).lower())
-    if op is _op.IN and all(item[0] is _op.LITERAL for item in argument) and len(argument) <= MAX_SET:
-        return frozenset(chr(code).lower() for _, code in argument)
     if op is _op.BRANCH:
         offers = [_needed(branch) for branch in argument[1]]
-        return frozenset().union(*offers) if all(offers) else frozenset()
+        return frozenset().union(*offers) if all(_worth(offer)[0] for offer in offers) else _NOTHING
     if op is _op.SUBPATTERN:
         return _needed(argument[-1])
     if op in (_op.MAX_REPEAT, _op.MIN_REPEAT, _op.POSSESSIVE_REPEAT) and argument[0] > 0:
         return _needed(argument[2])
-    return frozenset()
+    return _NOTHING
+
+
+def _whole(op: Any, argument: Any) -> frozenset[str] | None:
+    """All that an item can match, if that is a handful of words."""
+    if op is _op.LITERAL:
+        return frozenset({chr(argument).lower()})
+    if op is _op.IN and all(item[0] is _op.LITERAL for item in argument):
+        return frozenset(chr(code).lower() for _, code in argument)
+    if op is _op.BRANCH:
+        wholes = [_whole_sequence(branch) for branch in argument[1]]
+        found = [whole for whole in wholes if whole is not None]
+        return frozenset().union(*found) if len(found) == len(wholes) else None
+    if op is _op.SUBPATTERN:
+        return _whole_sequence(argument[-1])
+    if op in (_op.MAX_REPEAT, _op.MIN_REPEAT) and argument[:2] == (0, 1):
+        whole = _whole_sequence(argument[2])
+        return None if whole is None else whole | _NOTHING
+    return None
+
+
+def _whole_sequence(tree: Iterable[Any]) -> frozenset[str] | None:
+    words = _NOTHING
+    for op, argument in tree:
+        whole = _whole(op, argument)
+        if whole is None or len(words) * len(whole) > WORDS_MAX:
+            return None
+        words = frozenset(head + tail for head in words for tail in whole)
+    return words
+
+
+def _short(pattern: str) -> str:
+    return repr(pattern if len(pattern) <= SHOWN_CHARS else pattern[:SHOWN_CHARS] + "…")

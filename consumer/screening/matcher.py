@@ -3,8 +3,8 @@
 Pure once built. The statements that the law itself demands are masked first (they contain 治疗 and 药物), then
 each rule's exceptions, so that neither can be part of a hit. Only rules of a lexical kind find anything here.
 
-The automaton holds every spelling of every word (`disguises`), so a text is read once however large the lexicon is; a
-rule's patterns are tried only where a character that they need occurs.
+The automaton holds every spelling of every word (`disguises`), so a text is read once however large the lexicon is. It
+also holds the words without which a pattern cannot match, so a pattern is tried only on texts that have one of them.
 """
 
 import re
@@ -12,12 +12,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from typing import Final
 
 from ahocorasick_rs import AhoCorasick
 
 from consumer.policy.pack import PolicyPack, Rule
-from consumer.policy.patterns import needed_characters
+from consumer.policy.patterns import needed_words
 from consumer.screening.disguises import spellings
 from consumer.screening.normalise import SENTENCE_END, Folded, fold, fold_pattern
 from consumer.screening.quotes import Source
@@ -48,15 +49,12 @@ class Hit:
     """The words may be lawful here: a person looks."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Pattern:
-    """A compiled pattern, and the characters of which a text must hold one before it is tried; none: always."""
+    """A compiled pattern, and the words of which a text must hold one before it is tried; none: always."""
 
     expression: re.Pattern[str]
     needs: frozenset[str]
-
-    def may_match(self, characters: frozenset[str]) -> bool:
-        return not self.needs or not self.needs.isdisjoint(characters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +65,28 @@ class _Compiled:
     doubtful: tuple[_Pattern, ...]
     unless_shown: tuple[_Pattern, ...]
 
+    @property
+    def patterns(self) -> tuple[_Pattern, ...]:
+        return (*self.regexes, *self.exceptions, *self.doubtful)
+
 
 @dataclass(slots=True)
 class _Text:
     """A source being searched: what is worked out at most once for all rules."""
 
     source: Source
-    characters: frozenset[str]
     words: dict[str, list[Span]]
+    possible: set[_Pattern]
     masks: list[Span] | None = None
+
+    def may_match(self, pattern: _Pattern) -> bool:
+        return not pattern.needs or pattern in self.possible
 
 
 def compile_patterns(patterns: Iterable[str]) -> tuple[_Pattern, ...]:
     """The patterns for folded text."""
     compiled = map(fold_pattern, patterns)
-    return tuple(_Pattern(pattern, needed_characters(pattern)) for pattern in compiled)
+    return tuple(_Pattern(pattern, needed_words(pattern)) for pattern in compiled)
 
 
 class Matcher:
@@ -99,6 +104,14 @@ class Matcher:
             for rule in pack.rules
             if rule.lexical
         )
+        self._applying = {
+            (category, media): tuple(
+                compiled
+                for compiled in self._rules
+                if compiled.rule.applies_to(category) and words_count(compiled.rule, category, media)
+            )
+            for category, media in product(Category, Media)
+        }
         self._masks = compile_patterns(demand.pattern for rule in pack.rules for demand in rule.required)
         sound_alikes = {
             fold(word).text: tuple(fold(other).text for other in others) for word, others in pack.sound_alikes.items()
@@ -108,16 +121,18 @@ class Matcher:
             for word in compiled.rule.lexicon:
                 for spelling in spellings(fold(word).text, sound_alikes):
                     owners[spelling].add(compiled.rule.id)
-        self._owners = tuple(map(frozenset, owners.values()))
-        self._automaton = AhoCorasick(tuple(owners))
+        waiting: dict[str, list[_Pattern]] = defaultdict(list)
+        for pattern in chain(self._masks, *(compiled.patterns for compiled in self._rules)):
+            for word in pattern.needs:
+                waiting[word].append(pattern)
+        words = tuple({**owners, **waiting})
+        self._owners = tuple(tuple(owners.get(word, ())) for word in words)
+        self._waiting = tuple(tuple(waiting.get(word, ())) for word in words)
+        self._automaton = AhoCorasick(words)
 
     def hits(self, sources: Sequence[Source], category: Category, media: Media) -> tuple[Hit, ...]:
         """What the ad's words violate, in the order of the pack, without repeats."""
-        applying = [
-            compiled
-            for compiled in self._rules
-            if compiled.rule.applies_to(category) and words_count(compiled.rule, category, media)
-        ]
+        applying = self._applying[category, media]
         found: dict[str, list[Hit]] = {compiled.rule.id: [] for compiled in applying}
         for source in sources:
             self._search(source, applying, found)
@@ -128,14 +143,25 @@ class Matcher:
         return tuple(hits)
 
     def _search(self, source: Source, applying: Iterable[_Compiled], found: dict[str, list[Hit]]) -> None:
-        text = _Text(source, frozenset(source.text), self._word_spans(source.text))
+        text = self._read(source)
         for compiled in applying:
             found[compiled.rule.id] += self._rule_hits(compiled, text)
+
+    def _read(self, source: Source) -> _Text:
+        """One pass over the text: each rule's words, and the patterns that may match."""
+        words: dict[str, list[Span]] = defaultdict(list)
+        seen: set[int] = set()
+        for word, start, end in self._automaton.find_matches_as_indexes(source.text, overlapping=True):
+            seen.add(word)
+            if self._owners[word] and _stands_alone(source.text, start, end):
+                for rule_id in self._owners[word]:
+                    words[rule_id].append((start, end))
+        return _Text(source, words, {pattern for word in seen for pattern in self._waiting[word]})
 
     def _rule_hits(self, compiled: _Compiled, text: _Text) -> list[Hit]:
         rule, words = compiled.rule, text.source.text
         lexical = text.words.get(rule.id, [])
-        patterns = [pattern for pattern in compiled.regexes if pattern.may_match(text.characters)]
+        patterns = [pattern for pattern in compiled.regexes if text.may_match(pattern)]
         if not lexical and not any(pattern.expression.search(words) for pattern in patterns):
             return []
         if text.masks is None:
@@ -154,14 +180,6 @@ class Matcher:
             Hit(rule, text.source, start, end, _within((start, end), doubtful))
             for start, end in _join(_merge(spans), text.source.folded)[:MAX_HITS_PER_RULE]
         ]
-
-    def _word_spans(self, text: str) -> dict[str, list[Span]]:
-        spans: dict[str, list[Span]] = defaultdict(list)
-        for word, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
-            if _stands_alone(text, start, end):
-                for rule_id in self._owners[word]:
-                    spans[rule_id].append((start, end))
-        return spans
 
 
 def words_count(rule: Rule, category: Category, media: Media) -> bool:
@@ -186,7 +204,7 @@ def _shown(patterns: Iterable[_Pattern], sources: Sequence[Source]) -> bool:
 
 def _spans(patterns: Iterable[_Pattern], text: _Text) -> Iterator[Span]:
     for pattern in patterns:
-        if pattern.may_match(text.characters):
+        if text.may_match(pattern):
             yield from _matches(pattern.expression, text.source.text)
 
 

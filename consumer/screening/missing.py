@@ -61,6 +61,9 @@ class RequiredStatements:
             for rule in pack.rules
             for demand in rule.required
         )
+        self._concerning = {
+            category: tuple(demand for demand in self._demands if demand.concerns(category)) for category in Category
+        }
         self._certificate_rules = tuple(rule for rule in pack.rules if rule.papers and not rule.required)
 
     def missing(
@@ -69,8 +72,8 @@ class RequiredStatements:
         """What is absent or expired, in the order of the pack, on the day of the submission in China."""
         day = _day(submission.submitted_at)
         absent = []
-        for demand in self._demands:
-            if not demand.concerns(submission.category) or not demand.called_for(sources):
+        for demand in self._concerning[submission.category]:
+            if not demand.called_for(sources):
                 continue
             shown = demand.shown(sources)
             if not shown:

@@ -167,8 +167,10 @@ class _Folding:
         if kind is Kind.SOLID:
             if self._symbols or self._space:
                 self._settle(folded[0])
-            for c in folded:
-                self._emit(c, start, end)
+            self.out.append(folded)
+            for _ in folded:
+                self.starts.append(start)
+                self.ends.append(end)
         elif kind is Kind.SYMBOL:
             self._symbol_count += 1
             if len(self._symbols) <= MAX_GLUED_SYMBOLS:
@@ -184,7 +186,7 @@ class _Folding:
 
     def _settle(self, following: str) -> None:
         """Drops or keeps the waiting separators, now that both neighbours are known."""
-        preceding = self.out[-1] if self.out else ""
+        preceding = self.out[-1][-1] if self.out else ""
         if self._breaks > 1 and self._space:
             self._emit(SENTENCE_END, *self._space[1:])
         elif not self._glues(preceding, following):
