@@ -23,12 +23,12 @@ class Made:
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: list[tuple[str, bytes | None]]
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(self.value).hexdigest()
+        return hashlib.sha256(self.value or b"").hexdigest()
 
 
 def oom(predicted_bytes: int = 64 * MIB, visual_tokens: int = 1024, text_tokens: int = 200) -> OomFacts:

@@ -49,7 +49,8 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 pace_options = (
-    click.option("--rate", type=click.FloatRange(min=0.01, max=1e6), callback=_finite, help="Letters a second at most."),
+    click.option("--rate", type=click.FloatRange(min=0.01, max=1e6), callback=_finite, metavar="NUMBER",
+                 help="Letters a second at most."),
     click.option("--yield-to-lag", "yield_to_lag", type=click.FloatRange(min=0), callback=_finite, metavar="SECONDS",
                  help="Wait while the oldest unfinished record of the input is older than this."),
 )  # fmt: skip

@@ -83,8 +83,8 @@ class Judged:
     """The highest revision with a verdict, for the submissions in question and no others."""
 
     def __init__(self, submissions: Iterable[int]) -> None:
-        """`submissions` are the `fingerprint`s of their ids."""
-        self._known = array("q", sorted(set(submissions)))
+        """`submissions` are the `fingerprint`s of their ids; one that is there twice is kept at its first place."""
+        self._known = array("q", sorted(submissions))
         self._revisions = array("q", [_NO_VERDICT]) * len(self._known)
 
     def note(self, submission: int, revision: int) -> None:

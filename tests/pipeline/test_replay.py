@@ -166,7 +166,7 @@ def test_what_cannot_be_sent_stays_and_is_counted(rig):
 
 def test_a_value_that_was_kept_in_storage_goes_whole(rig, s3):
     letter = make_letter(rig.settings, 1)
-    kept = letter.value
+    kept = letter.value or b""
     claim = {"bucket": "ad-creatives", "key": "claims/one", "sha256": hashlib.sha256(kept).hexdigest()}
     s3.put_object(Bucket="ad-creatives", Key="claims/one", Body=kept)
     send(rig.settings, [Made(letter.topic, letter.key, b"", make_letter(rig.settings, 1, claim=claim).headers)])

@@ -1,6 +1,8 @@
 """What stops a letter, and in which order."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -31,16 +33,16 @@ def letter(made: Made, offset: int = 5) -> Letter:
     return found
 
 
-def made(number: int = 1, **facts: object) -> Letter:
+def made(number: int = 1, **facts: Any) -> Letter:
     return letter(make_letter(SETTINGS, number, **facts))
 
 
-def guards(replayed: Iterable[int] = (), **options: object) -> Guards:
+def guards(replayed: Iterable[int] = (), **options: Any) -> Guards:
     known = set(replayed)
     return Guards(lambda record: record.offset in known, MIB, **options)
 
 
-def looped(**facts: object) -> Letter:
+def looped(**facts: Any) -> Letter:
     """Failed on m-1 and 1.0.0, was replayed, and failed again."""
     source = make_letter(SETTINGS, 1, replay_count=1, **facts)
     source.headers += [("advet-replayed-model", b"m-1"), ("advet-replayed-policy", b"1.0.0")]
@@ -121,8 +123,6 @@ def test_whether_an_ad_fits_follows_the_reports() -> None:
 
 
 def test_a_report_is_alive_for_three_of_its_intervals() -> None:
-    from datetime import timedelta
-
     report = parse_consumer_report(text("consumer_report.gpu").encode())
     at = report.reported_at
     assert alive([report], at + timedelta(seconds=15)) == (report,)
