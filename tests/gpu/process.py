@@ -13,8 +13,14 @@ from consumer.settings import GpuSettings
 
 def settings(folder: Path, **changes: object) -> GpuSettings:
     """A small model on the CPU, with calls small enough that a few ads need several."""
-    values = {"vision_patches": 1024, "prefill_tokens": 512, "start_seconds": 120, "launch_seconds": 60}
-    return GpuSettings(model=str(folder), device="cpu", **(values | changes))
+    values = {
+        "device": "cpu",
+        "vision_patches": 1024,
+        "prefill_tokens": 512,
+        "start_seconds": 120,
+        "launch_seconds": 60,
+    }
+    return GpuSettings(model=str(folder), **(values | changes))
 
 
 def shape_of(item: Item) -> Shape:
