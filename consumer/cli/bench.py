@@ -41,9 +41,12 @@ def make_model(shape: Literal["tiny", "7b"], seed: int, as_json: bool, out: Path
     columns = TextColumn("weights"), BarColumn(bar_width=36), DownloadColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("weights", total=None)
-        made = model_folder.write(
-            shape, out, seed, lambda written, total: progress.update(bar, completed=written, total=total)
-        )
+        try:
+            made = model_folder.write(
+                shape, out, seed, lambda written, total: progress.update(bar, completed=written, total=total)
+            )
+        except OSError as error:
+            raise click.ClickException(f"cannot write {out}: {error.strerror}") from error
     if as_json:
         facts = {"folder": str(made.folder), "parameters": made.parameters, "weight_bytes": made.weight_bytes}
         click.echo(json.dumps(facts))

@@ -38,6 +38,8 @@ MAX_PIXELS: Final = 12_845_056
 SHARD_BYTES: Final = 1024**3
 """A single larger tensor is a shard of its own."""
 _SPREAD: Final = 0.1
+_SHARPNESS: Final = 3.0
+"""Of queries and keys: attention that looks at all tokens alike would tell the same of every ad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +189,5 @@ def _draw(name: str, shape: torch.Size, dtype: torch.dtype, seed: int) -> torch.
         start = float(name.endswith("weight"))
         return torch.empty(shape, dtype=dtype).normal_(mean=start, std=_SPREAD, generator=generator)
     fan_in = 1 if "embed_tokens" in name else math.prod(shape[1:])
-    return torch.empty(shape, dtype=dtype).normal_(std=fan_in**-0.5, generator=generator)
+    sharpness = _SHARPNESS if name.endswith(("q_proj.weight", "k_proj.weight")) else 1.0
+    return torch.empty(shape, dtype=dtype).normal_(std=sharpness * fan_in**-0.5, generator=generator)
