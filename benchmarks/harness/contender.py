@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.ground import Ground, unique
+from benchmarks.peers.advet import other_topics
 from benchmarks.peers.work import Task
 from consumer.local.process import Child, Program
 
@@ -81,8 +82,9 @@ async def started(
 ) -> AsyncIterator[Running]:
     """Starts a contender on `source` with target topics and a group of its own; ends it when the block is left."""
     target = unique("out")
-    targets = (target, f"{target}-dead", f"{target}-oom") if contender.program == "advet" else (target,)
-    await ground.topics(*targets, broker_time=broker_time)
+    others = [f"{target}-{name}" for name in other_topics()] if contender.program == "advet" else []
+    targets = (target, *(name for name in others if name.endswith("dead_letters")))
+    await ground.topics(target, *others, broker_time=broker_time)
     plan = ground.plan
     folder = folder / target
     folder.mkdir()

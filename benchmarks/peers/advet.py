@@ -13,7 +13,7 @@ from consumer.messages import OcrLine, Picture
 from consumer.ops.logs import configure
 from consumer.ops.metrics import Metrics
 from consumer.pipeline import Parts
-from consumer.settings import Settings, load
+from consumer.settings import Settings, TopicSettings, load
 
 
 class NullEngine:
@@ -53,16 +53,18 @@ class NoReader:
         raise AssertionError("a null judge needs no words")
 
 
+def other_topics() -> list[str]:
+    """Names, as settings, of the topics that advet wants besides submissions and verdicts."""
+    return sorted(TopicSettings.model_fields.keys() - {"submissions", "verdicts"})
+
+
 def settings_file(task: Task) -> str:
     """The task as an `advet.toml`."""
+    topics: dict[str, object] = {"submissions": task.source, "verdicts": task.target}
+    topics |= {name: f"{task.target}-{name}" for name in other_topics()}
     tables: dict[str, dict[str, object]] = {
         "kafka": {"bootstrap": task.bootstrap, "group": task.group},
-        "topics": {
-            "submissions": task.source,
-            "verdicts": task.target,
-            "oom_dead_letters": f"{task.target}-oom",
-            "dead_letters": f"{task.target}-dead",
-        },
+        "topics": topics,
         "flow": {
             "max_records": task.concurrency,
             "commit_seconds": task.commit_seconds,
