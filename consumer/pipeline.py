@@ -71,6 +71,7 @@ class Pipeline:
         self._settings = settings
         self._stages = stages
         self._metrics = metrics
+        self._no_pixels = MemoryFile.create("no-pixels")
         self.budget = ByteBudget(settings.flow.max_bytes)
         """Bytes of all items under way; an item is opened in it before it is judged, and closed after."""
 
@@ -96,16 +97,10 @@ class Pipeline:
         queued_ms = max(0, int(time.time() * 1000) - incoming.record.timestamp_ms)
         submission = incoming.submission
         with ExitStack() as held:
-            with clock.stage("fetch"):
-                blobs = await self._fetch_all(submission, trial, held)
-            with clock.stage("decode"):
-                facts = await _all(self._stages.parts.decoder.inspect(blob) for blob in blobs)
-                price = self._quote(submission, facts)
-                pictures = await self._picture_all(incoming.record, blobs, facts, price, held)
-            with clock.stage("ocr"):
-                reads = pictures and price.needs_pixels
-                lines = await self._stages.parts.reader.read(pictures) if reads else ()
-            prepared = Prepared(submission, tuple(pictures), lines, price)
+            if submission.creatives:
+                prepared = await self._prepare(incoming, trial, clock, held)
+            else:
+                prepared = Prepared(submission, (), (), self._quote(submission, ()))
             with clock.stage("inference"):
                 findings = await self._stages.parts.engine.judge(prepared)
             decided = decide(findings, submission.category, self._settings.policy.unchecked)
@@ -117,6 +112,18 @@ class Pipeline:
                 inference_ms=max(0, clock.ms("inference") - int(findings.admission_seconds * 1000)),
             )
             return make_verdict(incoming, prepared, findings, decided, self.judge_identity, timing)
+
+    async def _prepare(self, incoming: Incoming, trial: Trial, clock: "Clock", held: ExitStack) -> Prepared:
+        submission = incoming.submission
+        with clock.stage("fetch"):
+            blobs = await self._fetch_all(submission, trial, held)
+        with clock.stage("decode"):
+            facts = await _all(self._stages.parts.decoder.inspect(blob) for blob in blobs)
+            price = self._quote(submission, facts)
+            pictures = await self._picture_all(incoming.record, blobs, facts, price, held)
+        with clock.stage("ocr"):
+            lines = await self._stages.parts.reader.read(pictures) if price.needs_pixels else ()
+        return Prepared(submission, tuple(pictures), lines, price)
 
     async def _fetch_all(self, submission: AdSubmission, trial: Trial, held: ExitStack) -> Sequence[Blob]:
         for ref in submission.creatives:
@@ -168,9 +175,7 @@ class Pipeline:
         self, record: RawRecord, blobs: Sequence[Blob], facts: Sequence[HeaderFacts], price: Price, held: ExitStack
     ) -> Sequence[Picture]:
         def unseen(blob: Blob, header: HeaderFacts) -> Picture:
-            pixels = MemoryFile.create("pixels")
-            held.callback(pixels.close)
-            return Picture(blob.asset_id, blob.sha256, header.width, header.height, pixels, header.frames)
+            return Picture(blob.asset_id, blob.sha256, header.width, header.height, self._no_pixels, header.frames)
 
         async def decode(blob: Blob, header: HeaderFacts) -> Picture:
             await self.budget.reserve(record, header.pixels * 3)
@@ -233,8 +238,8 @@ class Clock:
         self._metrics.stages[name].observe(seconds)
 
     def ms(self, name: str) -> int:
-        """Whole milliseconds of a stage."""
-        return int(self._seconds[name] * 1000)
+        """Whole milliseconds of a stage; 0 for one that there was no need of."""
+        return int(self._seconds.get(name, 0) * 1000)
 
 
 class Measured:

@@ -90,7 +90,6 @@ class Processor:
         """The verdict's record. Raises PermanentError."""
         pause_seconds = RETRY_SECONDS
         while True:
-            self._pipeline.budget.restart(trial.record, trial.record.size_bytes)
             try:
                 incoming = read(trial.record)
                 verdict = await self._pipeline.judge(incoming, trial)
@@ -120,6 +119,7 @@ class Processor:
             else:
                 self._metrics.verdicts.labels(verdict.decision).inc()
                 return verdict_record(verdict, incoming, self._settings.topics)
+            self._pipeline.budget.restart(trial.record, trial.record.size_bytes)
 
     async def crashed(self, record: RawRecord, crashes: int) -> Terminal:
         """The dead letter of a record that has ended `crashes` processes while it ran alone."""

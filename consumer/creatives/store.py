@@ -1,8 +1,8 @@
 """The object store: the one place that speaks S3, and where botocore's errors end.
 
 `fetch` is the stage between ledger and header gate. boto3 blocks, so every call runs on a bounded thread
-pool; retries, pauses and the copying into memory files happen on the event loop. A key is data: it is never
-parsed, joined or followed.
+pool, and so does the copying into memory files; retries and pauses happen on the event loop. A key is data:
+it is never parsed, joined or followed.
 """
 
 import asyncio
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Reserve = Callable[[int], Awaitable[None]]
 
-CHUNK_BYTES = 512 * 1024
-"""Most creatives come in one: each change of threads costs more than the copying."""
+PIECE_BYTES = 256 * 1024
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 BODY_TIMEOUTS = 4
@@ -196,35 +195,40 @@ class _Fetch:
         await self._reserve(wanted)
 
     async def _read(self, body: Any, length: int | None) -> Blob:
-        """The body, checked. Closes it, but never under a thread that reads: that would block the loop."""
+        """The body, checked."""
+
+        def abandoned(done: "Future[Blob]") -> None:
+            body.close()
+            if not done.cancelled() and done.exception() is None:
+                done.result().content.close()
+
+        blob: Blob = await self._in_thread(functools.partial(self._copy, body, length), abandoned)
+        return blob
+
+    def _copy(self, body: Any, length: int | None) -> Blob:
+        """Runs on the thread as a whole: under load the event loop would wait for its turn after every write."""
         content = MemoryFile.create("creative")
         try:
-            sha256 = await self._stream(body, content)
+            sha256 = self._stream(body, content)
             self._check_body(content.size_bytes, length, sha256)
-        except asyncio.CancelledError:
-            content.close()
-            raise
         except BaseException:
             content.close()
-            body.close()
             raise
-        body.close()
+        finally:
+            body.close()
         return Blob(self._ref.asset_id, content, sha256)
 
-    async def _stream(self, body: Any, content: MemoryFile) -> str:
+    def _stream(self, body: Any, content: MemoryFile) -> str:
         """Copies the body, no more than allowed whatever its head said; returns its sha256."""
         digest = hashlib.sha256()
         deadline = time.monotonic() + BODY_TIMEOUTS * self._settings.read_timeout_seconds
-        piece = functools.partial(_read_piece, body, deadline)
-        while True:
-            chunk = await self._in_thread(piece, lambda _done: body.close())
-            if content.size_bytes + len(chunk) > self._settings.max_object_bytes:
+        while piece := _read_piece(body, deadline):
+            if content.size_bytes + len(piece) > self._settings.max_object_bytes:
                 limit = self._settings.max_object_bytes
                 raise _refused(Reason.CREATIVE_TOO_LARGE, self._ref, f"has more than {limit:,} bytes")
-            content.append(chunk)
-            digest.update(chunk)
-            if len(chunk) < CHUNK_BYTES:  # it has met the end
-                return digest.hexdigest()
+            content.append(piece)
+            digest.update(piece)
+        return digest.hexdigest()
 
     def _check_body(self, size_bytes: int, length: int | None, sha256: str) -> None:
         ref = self._ref
@@ -263,21 +267,15 @@ def _make_client(settings: StorageSettings) -> "S3Client":
 
 
 def _read_piece(body: Any, deadline: float) -> bytes:
-    """Up to CHUNK_BYTES, empty at the end; looks at the clock after every packet. Runs on a thread."""
-    pieces, size_bytes = [], 0
-    while size_bytes < CHUNK_BYTES:
-        if time.monotonic() > deadline:
-            raise StorageUnavailable("the body came too slowly")
-        # StreamingBody.read waits for the whole amount, so a dripping server would hold the thread for hours
-        try:
-            piece = body._raw_stream.read1(CHUNK_BYTES - size_bytes)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise StorageUnavailable(f"the body broke off: {type(error).__name__}") from error
-        if not piece:
-            break
-        pieces.append(piece)
-        size_bytes += len(piece)
-    return b"".join(pieces)
+    """What has arrived, empty at the end; looks at the clock after every packet."""
+    if time.monotonic() > deadline:
+        raise StorageUnavailable("the body came too slowly")
+    # StreamingBody.read waits for the whole amount, so a dripping server would hold the thread for hours
+    try:
+        piece: bytes = body._raw_stream.read1(PIECE_BYTES)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise StorageUnavailable(f"the body broke off: {type(error).__name__}") from error
+    return piece
 
 
 def _close_response(done: "Future[Any]") -> None:
