@@ -6,6 +6,7 @@ different ways; this is the boundary where that ends. After any failure the prod
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -17,6 +18,7 @@ from aiokafka.errors import (
     UnknownError,
     UnsupportedVersionError,
 )
+from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import StartRefused
@@ -31,6 +33,8 @@ PUBLISH_SECONDS = 12.0
 """Our own limit for a whole transaction, below the broker's."""
 STOP_SECONDS = 2.0
 ID_PREFIX = "advet"
+_PARTITIONER = DefaultPartitioner()
+"""The same partition for a key as every default producer."""
 _FENCED = (ProducerFenced, InvalidProducerEpoch, InvalidProducerIdMapping, AssertionError)
 
 
@@ -107,17 +111,32 @@ class Transactions:
     async def _send(self, terminals: Sequence[Terminal]) -> None:
         sent: list[asyncio.Future[object]] = []
         try:
-            for t in terminals:
-                outcome = await self._producer.send(t.topic, t.value, t.key, headers=list(t.headers))
-                sent.append(outcome)
+            await self._send_batches(terminals, sent)
         except BaseException:
-            for outcome in sent:
-                outcome.add_done_callback(_noticed)
+            for unheard in sent:
+                unheard.add_done_callback(_noticed)
             raise
         # Every one is awaited: aiokafka would commit although a send has failed.
         for outcome in await asyncio.gather(*sent, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    async def _send_batches(self, terminals: Sequence[Terminal], sent: list[asyncio.Future[object]]) -> None:
+        """In whole batches: aiokafka gives each record that is sent alone a coroutine, a future and a wakeup."""
+        topics = {terminal.topic for terminal in terminals}
+        partitions = {topic: sorted(await self._producer.partitions_for(topic)) for topic in topics}
+        batches: dict[tuple[str, int], Any] = {}
+        for terminal in terminals:
+            numbers = partitions[terminal.topic]
+            place = topic, number = terminal.topic, _PARTITIONER(terminal.key, numbers, numbers)
+            batch = batches.get(place)
+            if batch is None or not _appended(batch, terminal):
+                if batch is not None:  # it is full
+                    sent.append(await self._producer.send_batch(batch, topic, partition=number))
+                batch = batches[place] = self._producer.create_batch()
+                _appended(batch, terminal)
+        for (topic, number), batch in batches.items():
+            sent.append(await self._producer.send_batch(batch, topic, partition=number))
 
     async def stop(self) -> None:
         """Gives up whatever is under way; the next owner's start ends it at the broker."""
@@ -128,8 +147,14 @@ class Transactions:
             return
 
 
+def _appended(batch: Any, terminal: Terminal) -> bool:
+    """False when the batch is full; an empty one takes any record."""
+    added = batch.append(timestamp=None, key=terminal.key, value=terminal.value, headers=list(terminal.headers))
+    return added is not None
+
+
 def _noticed(outcome: asyncio.Future[object]) -> None:
-    """Else asyncio writes a stack trace for each record that failed along with the one whose error is raised."""
+    """Else asyncio writes a stack trace for each batch that failed along with the one whose error is raised."""
     if not outcome.cancelled():
         outcome.exception()
 

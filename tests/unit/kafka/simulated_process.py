@@ -236,12 +236,23 @@ class SimulatedProducer:
         assert self._state == "ready", f"begin while {self._state}"
         self._state = "open"
 
-    async def send(self, _topic: str, value: bytes, key: bytes | None, headers: list[Any]) -> "asyncio.Task[None]":
+    async def partitions_for(self, _topic: str) -> set[int]:
+        return {0, 1}
+
+    def create_batch(self) -> "SimulatedBatch":
+        return SimulatedBatch()
+
+    async def send_batch(self, batch: "SimulatedBatch", _topic: str, partition: int) -> "asyncio.Task[None]":
         assert self._state == "open", f"send while {self._state}"
-        assert headers == []
-        self._sequence += 1
-        sequence, broker = self._sequence, self._process.broker
-        return self._background(lambda: broker.add_outcome(self._name, self._epoch, sequence, key, value))
+        assert partition in {0, 1}
+        first, broker = self._sequence + 1, self._process.broker
+        self._sequence += len(batch.records)
+
+        def arrive() -> None:
+            for sequence, (key, value) in enumerate(batch.records, first):
+                broker.add_outcome(self._name, self._epoch, sequence, key, value)
+
+        return self._background(arrive)
 
     async def send_offsets_to_transaction(
         self, offsets: Mapping[TopicPartition, OffsetAndMetadata], _group: str
@@ -288,6 +299,21 @@ class SimulatedProducer:
         for sending in self._sending:
             sending.cancel()
         await asyncio.sleep(0)
+
+
+class SimulatedBatch:
+    """BatchBuilder, of two records."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes | None, bytes]] = []
+
+    def append(self, *, timestamp: None, key: bytes | None, value: bytes, headers: list[Any]) -> object:
+        assert timestamp is None
+        assert headers == []
+        if len(self.records) == 2:
+            return None
+        self.records.append((key, value))
+        return object()
 
 
 class SimulatedAdmin:
