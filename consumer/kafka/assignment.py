@@ -2,8 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from enum import Enum
 
 from consumer.errors import AdvetError
@@ -120,17 +119,16 @@ class Assignment:
         if (item := self._judging.get(offset)) is not None:
             item.cancel()
 
-    @contextmanager
-    def skippable(self, offset: int) -> Iterator[None]:
-        """While the current task judges `offset`, a skip cancels it."""
+    def begin_judging(self, offset: int) -> None:
+        """The current task judges `offset`: until `end_judging` a skip cancels it."""
         item = asyncio.current_task()
         if item is None:
             raise RuntimeError("items run in tasks of their own")
         self._judging[offset] = item
-        try:
-            yield
-        finally:
-            del self._judging[offset]
+
+    def end_judging(self, offset: int) -> None:
+        """It has judged it, or given up."""
+        del self._judging[offset]
 
     def cancelled_by_skip(self, offset: int) -> bool:
         """Whether the cancellation of the current task was a skip; if so, it is taken back."""

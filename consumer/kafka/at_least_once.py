@@ -67,6 +67,10 @@ class AtLeastOnce:
             await self._send(terminal)
         assignment.finish(offset)
 
+    def waiting(self, assignment: Assignment) -> int:
+        """None: each outcome leaves as soon as it is there."""
+        return 0
+
     async def suspect(self, assignment: Assignment, offset: int) -> int:
         """Nothing is remembered across crashes: these brokers keep no metadata."""
         return 0

@@ -47,6 +47,10 @@ class Delivery(Protocol):
     async def publish(self, assignment: Assignment, offset: int, terminal: Terminal | None) -> None:
         """Returns once the outcome (None: nothing to send) is durable and `offset` is finished in the ledger."""
 
+    def waiting(self, assignment: Assignment) -> int:
+        """Outcomes that wait for the next transaction: what made them is over."""
+        ...
+
     async def suspect(self, assignment: Assignment, offset: int) -> int:
         """Makes durable that `offset` is about to run alone; returns how many such runs have ended in a crash."""
         ...

@@ -72,6 +72,8 @@ class Lane:
         self._publish_seconds = settings.flow.publish_seconds
         self._metrics = metrics
         self._waiting: list[Outcome] = []
+        self.waiting = 0
+        """Outcomes that are not durable yet."""
         self._filled = asyncio.Event()
         self._committing = asyncio.Lock()
         self._suspect: tuple[int, int] | None = None
@@ -87,6 +89,7 @@ class Lane:
         """Returns once a transaction with the outcome has been committed."""
         outcome = Outcome(offset, terminal, asyncio.get_running_loop().create_future())
         self._waiting.append(outcome)
+        self.waiting += 1
         self._filled.set()
         await outcome.durable
 
@@ -140,6 +143,7 @@ class Lane:
                     self._in_doubt = False
                 self._metrics.transactions.inc()
                 self.committed = coverage
+            self.waiting -= len(batch)
             for outcome in batch:
                 self.assignment.finish(outcome.offset)
                 if not outcome.durable.done():
@@ -245,6 +249,11 @@ class ExactlyOnce:
     async def publish(self, assignment: Assignment, offset: int, terminal: Terminal | None) -> None:
         """Returns once the outcome is committed together with the offset."""
         await self._lanes[assignment].publish(offset, terminal)
+
+    def waiting(self, assignment: Assignment) -> int:
+        """Outcomes that wait for the next transaction."""
+        lane = self._lanes.get(assignment)
+        return 0 if lane is None else lane.waiting
 
     async def suspect(self, assignment: Assignment, offset: int) -> int:
         """Commits that `offset` runs alone from now on; returns how many such runs it has not survived."""

@@ -32,6 +32,8 @@ STOP_SECONDS = 3.0
 JOIN_ROOM_SECONDS = 5.0
 EVERYDAY_PAUSES = frozenset({"records", "bytes"})
 """Reasons that come and go many times a second under load."""
+BRIEF_SECONDS = 5.0
+"""So long such a reason only keeps us from polling: aiokafka throws away what it has fetched of a paused partition."""
 
 
 class Work(Protocol):
@@ -85,6 +87,8 @@ class Member:
         self._freed = asyncio.Event()
         """Something in flight has finished, so a pause may be over."""
         self._pauses: frozenset[str] = frozenset()
+        self._unpaused_at = 0.0
+        """When there was no reason to pause last."""
         self._rebalance: Rebalance | None = None
 
     @property
@@ -131,24 +135,26 @@ class Member:
     async def _poll(self, rebalance: Rebalance, tasks: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             self._freed.clear()
-            in_flight = rebalance.in_flight
-            self._pause_and_resume(rebalance, in_flight)
+            held = rebalance.held
+            brief = self._pause_and_resume(rebalance, held)
             if self._pauses:
                 with contextlib.suppress(TimeoutError):  # not wait_for: on Python 3.11 it can swallow a cancellation
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._freed.wait()
-            for tp, records in (await self._read(rebalance, in_flight)).items():
+            if brief:
+                continue
+            for tp, records in (await self._read(rebalance, held)).items():
                 assignment = rebalance.owned.get(tp)
                 if assignment is not None and assignment.state is State.ACTIVE:
                     self._take_all(assignment, tp, records, tasks)
             await self._pass_markers(rebalance)
 
-    async def _read(self, rebalance: Rebalance, in_flight: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+    async def _read(self, rebalance: Rebalance, held: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         try:
             batches: dict[TopicPartition, list[ConsumerRecord]] = await self._consumer.getmany(
                 # polled while paused as well: it counts as being alive for max.poll.interval
                 timeout_ms=0 if self._pauses else int(POLL_SECONDS * 1000),
-                max_records=self._work.room(in_flight),
+                max_records=self._work.room(held),
             )
         except NoOffsetForPartitionError:
             # expected until the activation of a partition without commits has found its position
@@ -167,23 +173,29 @@ class Member:
             return batches
         return {}
 
-    def _pause_and_resume(self, rebalance: Rebalance, in_flight: int) -> None:
-        pauses = self._work.pauses(in_flight)
+    def _pause_and_resume(self, rebalance: Rebalance, held: int) -> bool:
+        """Returns whether a pause is so brief that partitions are not paused for it: do not read, then."""
+        pauses = self._work.pauses(held)
+        now = asyncio.get_running_loop().time()
+        if not pauses:
+            self._unpaused_at = now
+        brief = bool(pauses) and pauses <= EVERYDAY_PAUSES and now < self._unpaused_at + BRIEF_SECONDS
         if pauses != self._pauses:
             shown = log.debug if pauses | self._pauses <= EVERYDAY_PAUSES else log.info
-            shown("paused" if pauses else "resumed", reasons=sorted(pauses), in_flight=in_flight)
+            shown("paused" if pauses else "resumed", reasons=sorted(pauses), held=held)
             self._pauses = pauses
         for tp, assignment in rebalance.owned.items():
             if assignment.state is not State.ACTIVE:
                 continue
-            stop = bool(pauses) or not assignment.has_room(assignment.ledger.position)
+            stop = (bool(pauses) and not brief) or not assignment.has_room(assignment.ledger.position)
             if stop and not assignment.paused:
                 self._consumer.pause(tp)
             elif assignment.paused and not stop:
                 self._consumer.resume(tp)
             assignment.paused = stop
         paused = sum(assignment.paused for assignment in rebalance.owned.values())
-        self._metrics.show_flow(in_flight, paused, pauses)
+        self._metrics.show_flow(rebalance.in_flight, paused, pauses)
+        return brief
 
     def _take_all(
         self, assignment: Assignment, tp: TopicPartition, records: list[ConsumerRecord], tasks: asyncio.TaskGroup
@@ -230,6 +242,7 @@ class Member:
             return
         async with self._turns.together():
             terminal = await self._judge(assignment, record)
+        self._freed.set()
         await self._delivery.publish(assignment, record.offset, terminal)
 
     async def _run_suspect(self, assignment: Assignment, record: RawRecord) -> None:
@@ -242,13 +255,15 @@ class Member:
 
     async def _judge(self, assignment: Assignment, record: RawRecord) -> Terminal | None:
         """The record's outcome, unless a person skips it before it has one."""
-        with assignment.skippable(record.offset):
+        assignment.begin_judging(record.offset)
+        try:
             if record.offset not in assignment.skips:
-                try:
-                    return await self._work.process(record)
-                except asyncio.CancelledError:
-                    if not assignment.cancelled_by_skip(record.offset):
-                        raise
+                return await self._work.process(record)
+        except asyncio.CancelledError:
+            if not assignment.cancelled_by_skip(record.offset):
+                raise
+        finally:
+            assignment.end_judging(record.offset)
         return await self._work.skipped(record, assignment.skips.pop(record.offset))
 
     def skip(self, partition: Partition, offset: int, reason: str) -> None:

@@ -52,6 +52,12 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         """Records taken and unfinished, over all owned partitions."""
         return sum(assignment.ledger.in_flight for assignment in self.owned.values())
 
+    @property
+    def held(self) -> int:
+        """Records that count against `flow.max_records`; as many again may wait, judged, for their transaction."""
+        waiting = sum(self._delivery.waiting(assignment) for assignment in self.owned.values())
+        return self.in_flight - min(waiting, self._settings.flow.max_records)
+
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Called by aiokafka inside the rebalance: pauses first, then leaves the rest to activation tasks."""
         partitions = list(assigned)
@@ -135,7 +141,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
                 await self._delivery.release(assignment)
                 return
             self._consumer.seek(tp, coverage.low)
-            assignment.activate(coverage, self._settings.flow.max_records)
+            assignment.activate(coverage, 2 * self._settings.flow.max_records)  # see `held`
             log.info(
                 "partition_active",
                 partition=tp.partition,

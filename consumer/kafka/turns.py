@@ -18,24 +18,23 @@ class Turns:
         self._closed = False
         self._waiting: list[asyncio.Future[None]] = []
 
-    @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
+    def together(self) -> "Together":
         """Runs beside others, once nobody runs alone or waits for it."""
-        if self._closed:
-            admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(admitted)
-            try:
-                await admitted
-            except asyncio.CancelledError:
-                if admitted.done() and not admitted.cancelled():
-                    self._leave()
-                raise
-        else:
+        return Together(self)
+
+    async def enter(self) -> None:
+        """The beginning of `together`."""
+        if not self._closed:
             self._running += 1
+            return
+        admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(admitted)
         try:
-            yield
-        finally:
-            self._leave()
+            await admitted
+        except asyncio.CancelledError:
+            if admitted.done() and not admitted.cancelled():
+                self.leave()
+            raise
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -58,7 +57,23 @@ class Turns:
                 admitted.set_result(None)
         self._waiting.clear()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """The end of `together`."""
         self._running -= 1
         if not self._running:
             self._idle.set()
+
+
+class Together:
+    """The block of one that runs beside others. A class: every record passes here, and a generator costs more."""
+
+    __slots__ = ("_turns",)
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    async def __aenter__(self) -> None:
+        await self._turns.enter()
+
+    async def __aexit__(self, *_raised: object) -> None:
+        self._turns.leave()
