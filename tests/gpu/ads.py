@@ -1,13 +1,14 @@
 """Random ads as the worker takes them: token ids with placeholders in place, and bytes of patches."""
 
 import random
+from typing import Any
 
 import torch
 
 from consumer.inference.gpu.model import Model
 from consumer.inference.gpu.payload import Item
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "decision": {"enum": ["approve", "review", "reject"]},

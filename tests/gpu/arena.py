@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_iter
 from consumer.inference.work import MemoryReading, Phase
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[misc] # checked without torch
     """Sees each operation's results; a storage counts from its first sight until it is gone."""
 
     def __init__(self, arena: "ArenaDevice") -> None:
@@ -49,7 +49,7 @@ def _tensors(tree):
 
 
 def _place(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 class ArenaDevice:

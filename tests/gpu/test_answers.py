@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Any
 
 import jsonschema
 import pytest
@@ -74,7 +75,7 @@ def test_a_row_that_is_finished_leaves_the_others_alone(tiny, grammars):
     assert answers[-1] == lone
 
 
-SCHEMAS = {
+SCHEMAS: dict[str, dict[str, Any]] = {
     "verdict": SCHEMA,
     "number": {"type": "integer", "minimum": 0, "maximum": 1000},
     "chinese": {"enum": ["通过", "人工复核", "拒绝"]},

@@ -12,7 +12,8 @@ LENGTHS = (1, 5, 130, 2, 257)
 HEADS = [(4, 2, 16), (28, 4, 128), (16, 16, 80)]
 
 
-def packed(heads, key_heads, size, queries, keys, seed=0, device="cpu", dtype=torch.float32):
+def packed(shape, queries, keys, seed=0, device="cpu", dtype=torch.float32):
+    heads, key_heads, size = shape
     draw = torch.Generator().manual_seed(seed)
     shapes = ((queries, heads, size), (keys, key_heads, size), (keys, key_heads, size))
     return [torch.randn(shape, generator=draw).to(device, dtype) for shape in shapes]
@@ -21,18 +22,18 @@ def packed(heads, key_heads, size, queries, keys, seed=0, device="cpu", dtype=to
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("heads", HEADS)
 def test_each_sequence_attends_to_itself_as_torch_computes_it(heads, causal):
-    query, key, value = packed(*heads, sum(LENGTHS), sum(LENGTHS))
+    query, key, value = packed(heads, sum(LENGTHS), sum(LENGTHS))
     output, denominator = reference(query, key, value, Spans.packed(LENGTHS, torch.device("cpu")), causal=causal)
     bounds = [0, *itertools.accumulate(LENGTHS)]
     for start, stop in itertools.pairwise(bounds):
-        one = (tensor[start:stop].transpose(0, 1)[None] for tensor in (query, key, value))
-        expected = scaled_dot_product_attention(*one, is_causal=causal, enable_gqa=True)[0].transpose(0, 1)
+        q, k, v = (tensor[start:stop].transpose(0, 1)[None] for tensor in (query, key, value))
+        expected = scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True)[0].transpose(0, 1)
         torch.testing.assert_close(output[start:stop], expected)
     assert denominator.shape == (heads[0], sum(LENGTHS))
 
 
 def test_attention_over_two_parts_merges_to_attention_over_the_whole():
-    query, key, value = packed(4, 2, 16, 7, 90)
+    query, key, value = packed(HEADS[0], 7, 90)
     cpu = torch.device("cpu")
     whole, _ = reference(query, key, value, Spans.shared(7, 90, cpu), causal=False)
     parts = [
@@ -45,13 +46,15 @@ def test_attention_over_two_parts_merges_to_attention_over_the_whole():
 def stored(device):
     """Rows of one query each, in a slab with room behind every sequence."""
     firsts, used = [0, 200, 300, 950], [150, 1, 257, 40]
-    bounds = [torch.tensor(places, dtype=torch.int32, device=device) for places in ([0, 1, 2, 3, 4], [*firsts, 1000])]
-    return Spans(*bounds, torch.tensor(used, dtype=torch.int32, device=device), 1, max(used)), firsts, used
+    queries, keys, counts = (
+        torch.tensor(places, dtype=torch.int32, device=device) for places in ([0, 1, 2, 3, 4], [*firsts, 1000], used)
+    )
+    return Spans(queries, keys, counts, 1, max(used)), firsts, used
 
 
 def test_a_row_sees_only_the_used_keys_of_its_sequence():
     spans, firsts, used = stored("cpu")
-    query, key, value = packed(4, 2, 16, 4, 1000)
+    query, key, value = packed(HEADS[0], 4, 1000)
     output, _ = reference(query, key, value, spans, causal=False)
     for row, (first, count) in enumerate(zip(firsts, used, strict=True)):
         keys = slice(first, first + count)
@@ -95,7 +98,7 @@ CASES = {
 def test_the_kernel_computes_what_the_arithmetic_does(case, heads):
     device = torch.device("cuda", 0)
     spans, queries, keys, causal = CASES[case](device)
-    query, key, value = packed(*heads, queries, keys, device=device, dtype=torch.bfloat16)
+    query, key, value = packed(heads, queries, keys, device=device, dtype=torch.bfloat16)
     output, denominator = flash(query, key, value, spans, causal=causal)
     expected, expected_denominator = reference(query, key, value, spans, causal=causal)
     torch.testing.assert_close(output, expected, rtol=2e-2, atol=1e-2)

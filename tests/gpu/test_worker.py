@@ -7,13 +7,13 @@ from array import array
 import jsonschema
 
 from tests.gpu.ads import SCHEMA, ad
-from tests.gpu.process import GpuProcess, Judged, Opening, launch, settings
+from tests.gpu.process import GpuProcess, Judged, Opening, OutOfMemory, launch, settings
 
 PREFIX = array("i", range(2000, 2040))
 
 
 def test_a_batch_is_judged_over_the_socket(tiny, tiny_folder):
-    async def judge() -> Judged:
+    async def judge() -> Judged | OutOfMemory:
         process = GpuProcess(settings(tiny_folder))
         try:
             opened = await process.start(Opening(PREFIX, {"verdict": SCHEMA}))
@@ -25,6 +25,7 @@ def test_a_batch_is_judged_over_the_socket(tiny, tiny_folder):
             await process.close()
 
     judged = asyncio.run(judge())
+    assert isinstance(judged, Judged)
     for answer in judged.answers:
         assert answer.finished
         jsonschema.validate(json.loads(answer.text), SCHEMA)
