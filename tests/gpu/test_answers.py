@@ -6,9 +6,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+import torch
 
 from consumer.inference.gpu.decoding import Grammars
 from consumer.inference.gpu.device import CpuDevice
+from consumer.inference.gpu.model import load_model
 from consumer.inference.gpu.phases import Phases
 from consumer.inference.gpu.runner import CallLimits, Runner
 from tests.gpu.ads import SCHEMA, ad, tokens
@@ -48,6 +50,16 @@ def test_every_token_is_the_stock_models_best(tiny, tiny_folder, grammars, prefi
     for item, answer in zip(items, answers, strict=True):
         scores = stock_logits(stock, tiny, prefix, item, answer.ids)
         assert_greedy(grammars, "verdict", scores, answer.ids)
+
+
+def test_in_bfloat16_tokens_are_nearly_as_good_as_the_stock_models_best(tiny, tiny_folder):
+    halved = load_model(str(tiny_folder), None, torch.device("cpu"), torch.bfloat16)
+    stock, items, grammars = load_stock(tiny_folder), ads(tiny), Grammars(halved, {"verdict": SCHEMA})
+    answers = runner(halved, grammars, CallLimits(200, 150)).run(items, Phases(CpuDevice()))
+    prefix = tokens(tiny, PREFIX_TOKENS, seed=9)
+    for item, answer in zip(items, answers, strict=True):
+        scores = stock_logits(stock, tiny, prefix, item, answer.ids)
+        assert_greedy(grammars, "verdict", scores, answer.ids, close=0.3)
 
 
 def test_company_and_order_do_not_change_an_answer(tiny, tiny_folder, grammars):

@@ -48,6 +48,11 @@ def test_a_folder_without_weights_is_refused(tiny_folder, tmp_path):
         load_model(str(tmp_path / "model"), None, torch.device("cpu"), torch.float32)
 
 
+def test_weights_that_the_share_of_the_card_cannot_hold_are_refused(tiny_folder):
+    with pytest.raises(ModelRefused, match=r"gpu\.max_share"):
+        load_model(str(tiny_folder), None, torch.device("cpu"), torch.float32, room_bytes=2**20)
+
+
 def test_a_grammar_that_cannot_be_followed_is_refused_by_name(tiny):
     with pytest.raises(ModelRefused, match="odd"):
         Grammars(tiny, {"odd": {"type": "array", "uniqueItems": True, "items": {"type": "integer"}}})

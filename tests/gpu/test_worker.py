@@ -3,9 +3,12 @@
 import asyncio
 import json
 from array import array
+from dataclasses import replace
 
 import jsonschema
+import pytest
 
+from consumer.errors import WorkerCrashed
 from tests.gpu.ads import SCHEMA, ad
 from tests.gpu.process import GpuProcess, Judged, Opening, OutOfMemory, launch, settings
 
@@ -29,3 +32,22 @@ def test_a_batch_is_judged_over_the_socket(tiny, tiny_folder):
     for answer in judged.answers:
         assert answer.finished
         jsonschema.validate(json.loads(answer.text), SCHEMA)
+
+
+def test_an_error_that_is_not_a_shortage_costs_the_process_and_the_next_one_judges(tiny, tiny_folder):
+    wrong = replace(ad(tiny, 30, ((8, 8),), seed=1), grids=((8, 6),))
+
+    async def judge() -> Judged | OutOfMemory:
+        process = GpuProcess(settings(tiny_folder))
+        opening = Opening(PREFIX, {"verdict": SCHEMA})
+        try:
+            await process.start(opening)
+            with pytest.raises(WorkerCrashed):
+                await launch(process, [wrong])
+            assert (process.pid, process.crashes) == (None, 1)
+            await process.start(opening)
+            return await launch(process, [ad(tiny, 30, ((8, 8),), seed=1)])
+        finally:
+            await process.close()
+
+    assert isinstance(asyncio.run(judge()), Judged)

@@ -102,8 +102,12 @@ class Model:
         return 2 * len(self.text.layers) * self.text.key_heads * self.text.head_size * int(self.dtype.itemsize)
 
 
-def load_model(source: str, revision: str | None, device: torch.device, dtype: torch.dtype) -> Model:
-    """Loads from a folder or the hub. Raises ModelRefused for a model that this engine does not compute."""
+def load_model(
+    source: str, revision: str | None, device: torch.device, dtype: torch.dtype, room_bytes: int | None = None
+) -> Model:
+    """Loads from a folder or the hub. Raises ModelRefused for a model that this engine does not compute, or whose
+    weights take more than `room_bytes`.
+    """
     try:
         config = AutoConfig.from_pretrained(source, revision=revision)
         _check(config)
@@ -116,6 +120,12 @@ def load_model(source: str, revision: str | None, device: torch.device, dtype: t
     except (OSError, ValueError, ImportError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelRefused(f"the model cannot be loaded: {first_line}") from error
+    weight_bytes = sum(weight.numel() * weight.element_size() for weight in stock.parameters())
+    if room_bytes is not None and weight_bytes > room_bytes:
+        raise ModelRefused(
+            f"its weights take {weight_bytes / 2**30:.2f} GiB, and gpu.max_share leaves {room_bytes / 2**30:.2f} GiB "
+            "of this card: raise gpu.max_share or take a larger card"
+        )
     with torch.inference_mode():
         text, vision = _text(stock, device), _vision(stock, processor, device)
     ends = generation.eos_token_id if generation.eos_token_id is not None else tokenizer.eos_token_id

@@ -103,8 +103,10 @@ class GpuWorker:
             device = self._device = self._make_device(self._args)
             steps.done("device")
             precision = self._args.precision
+            reading = device.reading()
+            room_bytes = int(reading.total * self._args.max_share) - reading.context
             model = self._model = load_model(
-                self._args.model, self._args.revision, device.torch_device, DTYPES[precision]
+                self._args.model, self._args.revision, device.torch_device, DTYPES[precision], room_bytes
             )
             steps.done("weights")
             compiled = Grammars(model, grammars)
