@@ -148,6 +148,7 @@ def _invite(screen: Console, demo: Demo) -> None:
         "",
         f"  {command_line('tail', '--config', str(demo.config), '--from-beginning', '--follow')}",
         f"  {command_line('submit', str(picture), '--category', 'finance', '--config', str(demo.config))}",
+        f"  {command_line('dlq', 'ls', '--config', str(demo.config))}",
         f"  {command_line('judge', '--image', str(picture), '--category', 'finance')}",
         f"  curl http://127.0.0.1:{demo.http_port}/metrics",
         "",

@@ -133,7 +133,7 @@ def run_table(runs: Sequence[ReplayRun]) -> Table:
     """One line a run."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold dim")
     for column in ("run", "status", "last seen", "sent", "quarantined", "left", "who", "why"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("run", "status"))  # an id is there to be copied
     for run in runs:
         numbers = (f"{run.resubmitted:,}", f"{run.quarantined:,}", f"{sum(run.refused.values()):,}")
         status = Text(run.status.value, style=_STATUS_STYLES[run.status])
