@@ -180,7 +180,7 @@ class OcrSettings(Group):
 class FlowSettings(Group):
     """Backpressure: what may be in flight, and when partitions resume."""
 
-    max_records: int = Field(64, ge=1, le=4096, description="Records judged at a time; as many again may wait for their transaction.")
+    max_records: int = Field(64, ge=1, le=4096, description="Records judged at a time; as many again may await commit.")
     max_bytes: int = Field(256 * MIB, ge=MIB, description="Bytes in flight: records, downloads and pixels.")
     resume_ratio: float = Field(0.5, gt=0, lt=1, description="Paused partitions resume below this share of a bound.")
     drain_seconds: float = Field(20, gt=0, le=600, description="To finish what is in flight on shutdown or revoke.")
