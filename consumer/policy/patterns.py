@@ -93,7 +93,9 @@ def _ways_of_branches(branches: Sequence[Any], pattern: str) -> int:
 
 def _beginning(branch: Any) -> str | None:
     """The character that a branch must begin with, or None."""
-    op, argument = branch[0] if len(branch) else (None, None)
+    if not len(branch):
+        return None
+    op, argument = branch[0]
     return chr(argument) if op is _op.LITERAL else None
 
 

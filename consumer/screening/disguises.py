@@ -38,6 +38,8 @@ _LOOK_ALIKES: Final = {
     "二": "贰弍",
     "三": "叁弎",
     "愈": "瘉癒",
+    "着": "著",
+    "氨": "胺",
     "a": "аα",
     "b": "в",
     "c": "сϲ",
@@ -60,7 +62,7 @@ STAND_INS: Final[Mapping[str, str]] = {other: char for char, others in _LOOK_ALI
 
 
 def spellings(word: str, sound_alikes: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The word itself, then the ways it is disguised; `word` is folded."""
+    """The word itself, then the ways it is disguised."""
     yield word
     for part, others in sound_alikes.items():
         if part in word:

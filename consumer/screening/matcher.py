@@ -113,14 +113,11 @@ class Matcher:
             for category, media in product(Category, Media)
         }
         self._masks = compile_patterns(demand.pattern for rule in pack.rules for demand in rule.required)
-        sound_alikes = {
-            fold(word).text: tuple(fold(other).text for other in others) for word, others in pack.sound_alikes.items()
-        }
         owners: dict[str, set[str]] = defaultdict(set)
         for compiled in self._rules:
             for word in compiled.rule.lexicon:
-                for spelling in spellings(fold(word).text, sound_alikes):
-                    owners[spelling].add(compiled.rule.id)
+                for spelling in spellings(word, pack.sound_alikes):
+                    owners[fold(spelling).text].add(compiled.rule.id)
         waiting: dict[str, list[_Pattern]] = defaultdict(list)
         for pattern in chain(self._masks, *(compiled.patterns for compiled in self._rules)):
             for word in pattern.needs:

@@ -3,6 +3,9 @@
 They are judged by all rules of their category at once, so a rule that is too wide shows here.
 """
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from consumer.policy.pack import load_pack
@@ -12,6 +15,7 @@ from consumer.screening.quotes import Source
 from schemas import Category, Media
 
 MATCHER = Matcher(load_pack())
+PHRASES = tomllib.loads((Path(__file__).parent / "phrases.toml").read_text("utf-8"))
 
 LAWFUL = [
     ("general", "本周新品上市,限时8.8折,全场包邮,支持七天无理由退货。"),
@@ -158,3 +162,27 @@ def test_unlawful_words_are_found_and_quoted(category: str, phrase: str, rule_id
     found = rules_found(category, phrase)
     assert rule_id in found
     assert found[rule_id] in phrase
+
+
+@pytest.mark.parametrize("key", PHRASES["unlawful"])
+def test_paraphrases_are_found(key: str) -> None:
+    rule_id, category = key.split()
+    assert [phrase for phrase in PHRASES["unlawful"][key] if rule_id not in rules_found(category, phrase)] == []
+
+
+@pytest.mark.parametrize("category", PHRASES["lawful"])
+def test_lawful_copy_of_every_trade_passes(category: str) -> None:
+    found = {phrase: rules_found(category, phrase) for phrase in PHRASES["lawful"][category]}
+    assert {phrase: rules for phrase, rules in found.items() if rules} == {}
+
+
+def test_known_faults_are_few_and_still_known() -> None:
+    """One that no longer holds belongs with the others; the shares are what the README may claim of these phrases."""
+    for key, phrases in PHRASES["not_found"].items():
+        rule_id, category = key.split()
+        assert not any(rule_id in rules_found(category, phrase) for phrase in phrases), key
+    for category, phrases in PHRASES["wrongly_found"].items():
+        assert all(rules_found(category, phrase) for phrase in phrases), category
+    for known, passing in (("not_found", "unlawful"), ("wrongly_found", "lawful")):
+        counts = [sum(map(len, PHRASES[part].values())) for part in (known, passing)]
+        assert counts[0] <= 0.03 * sum(counts)
