@@ -34,7 +34,7 @@ def standard_ads(count: int) -> list[AdPlan]:
 
 
 def mixed_ads(count: int, seed: int) -> list[AdPlan]:
-    """Half standard; the others small, large, many-pictured or long-winded."""
+    """Two in five standard; the others small, large, many-pictured or long-winded."""
     draw = random.Random(seed)
     return [_mixed(draw, f"mixed-{seed}-{number}") for number in range(count)]
 
@@ -43,16 +43,16 @@ def _mixed(draw: random.Random, name: str) -> AdPlan:
     category = draw.choice(list(Category))
     kind = draw.random()
     chars = draw.randint(20, 400)
-    if kind < 0.5:
+    if kind < 0.40:
         sizes: Sequence[tuple[int, int]] = [STANDARD]
-    elif kind < 0.7:
-        sizes = [_size(draw, 56, 300)]
-    elif kind < 0.8:
+    elif kind < 0.75:
+        sizes = [_size(draw, 56, 500)]
+    elif kind < 0.80:
         sizes = [_size(draw, 1200, LARGEST_SIDE)]
     elif kind < 0.93:
-        sizes = [_size(draw, 200, 1200) for _ in range(draw.randint(2, 6))]
+        sizes = [_size(draw, 100, 600) for _ in range(draw.randint(2, 6))]
     elif kind < 0.96:
-        sizes = [_size(draw, 56, 800) for _ in range(draw.randint(12, 20))]
+        sizes = [_size(draw, 56, 400) for _ in range(draw.randint(12, 20))]
     else:
         sizes, chars = [STANDARD], draw.randint(5_000, 30_000)
     return AdPlan(name, category, chars, tuple(sizes))

@@ -15,7 +15,9 @@ from consumer.inference.engine import GpuEngine
 from schemas import OomFacts
 
 GIB = 2**30
-PAUSED_SECONDS = 10.0
+STILL_UNDER_WAY = 24
+"""Ads of a step that are left when the neighbour makes its next move: it comes in the middle of launches."""
+PAUSED_SECONDS = 6.0
 """How long the last step, in which nothing fits, lasts before the neighbour leaves."""
 
 
@@ -49,6 +51,8 @@ async def run_mixed(
             task.add_done_callback(under_way.discard)
         if leaving:
             await leaving
+        while len(under_way) > STILL_UNDER_WAY and gib:  # the neighbour moves while launches run
+            await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         if gib == leave_gib[-1]:
             await asyncio.gather(*under_way)
         seconds = time.monotonic() - started

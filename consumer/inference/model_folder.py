@@ -8,9 +8,11 @@ memory for about two shards.
 
 import json
 import math
+import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -151,15 +153,17 @@ def _write_weights(
     if free < total:
         raise StartRefused(f"the weights need {total:,} bytes, {folder} has room for {free:,}; name another folder")
     written, weight_map = 0, {}
-    for number, names in enumerate(shards, start=1):
-        file = "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
-        tensors = {}
-        for name in names:
-            tensors[name] = _draw(name, shapes[name], dtype, seed)
-            weight_map[name] = file
-            written += _bytes(shapes[name], dtype)
-            progress(written, total)
-        save_file(tensors, folder / file, metadata={"format": "pt"})
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for number, names in enumerate(shards, start=1):
+            file = "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
+            drawn = threads.map(lambda name: _draw(name, shapes[name], dtype, seed), names)
+            tensors = {}
+            for name, tensor in zip(names, drawn, strict=True):
+                tensors[name] = tensor
+                weight_map[name] = file
+                written += _bytes(shapes[name], dtype)
+                progress(written, total)
+            save_file(tensors, folder / file, metadata={"format": "pt"})
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
