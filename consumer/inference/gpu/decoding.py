@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 from llguidance import LLExecutor, LLMatcher
@@ -20,7 +20,7 @@ from consumer.inference.gpu.model import Model, ModelRefused
 from consumer.inference.gpu.text import embed, logits, rotary_table, run_layers
 from consumer.inference.gpu.upload import upload
 
-_MASK_BITS = 32
+_MASK_BITS: Final = 32
 
 
 class Grammars:

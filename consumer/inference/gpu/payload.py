@@ -4,13 +4,14 @@ import mmap
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from consumer.inference.gpu.positions import PayloadInvalid
 
-_ID_BYTES = 4
+_ID_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

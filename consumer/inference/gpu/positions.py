@@ -4,11 +4,12 @@ Computed here from the token ids: the model's own `rope_deltas` is state that a 
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
 
-MERGE = 2
+MERGE: Final = 2
 """Patches that become one visual token, along each side."""
 
 

@@ -18,6 +18,7 @@ from consumer.inference.gpu.text import embed, rotary_table, run_layers
 from consumer.inference.gpu.upload import upload
 from consumer.inference.gpu.vision import embed_pictures
 from consumer.inference.price import calls
+from consumer.inference.work import PATCHES_PER_TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class _Placed:
 
     @property
     def visual_tokens(self) -> int:
-        return len(self.item.patches) // 4
+        return len(self.item.patches) // PATCHES_PER_TOKEN
 
 
 class Runner:
@@ -99,7 +100,7 @@ class Runner:
             positions, following = token_positions(item.ids, item.grids, self._model.image_token, self.prefix_tokens)
             yield _Placed(item, slot, picture_at, positions, following)
             slot += len(item.ids) + item.max_output
-            picture_at += len(item.patches) // 4
+            picture_at += len(item.patches) // PATCHES_PER_TOKEN
 
     def _see(self, items: Sequence[Item]) -> Tensor:
         """Visual embeddings of all pictures, [visual tokens, hidden]."""
@@ -108,7 +109,7 @@ class Runner:
         pieces = [
             piece for item in items for piece in item.patches.split([height * width for height, width in item.grids])
         ]
-        total = sum(map(len, pieces)) // 4
+        total = sum(map(len, pieces)) // PATCHES_PER_TOKEN
         embeddings = torch.empty((total, model.hidden_size), dtype=model.dtype, device=model.device)
         at = 0
         for call in calls([len(piece) for piece in pieces], self._limits.vision_patches):
