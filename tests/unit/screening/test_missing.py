@@ -136,3 +136,82 @@ def test_a_time_at_the_end_of_the_calendar_is_a_time(moment: datetime) -> None:
     ad = submission(Category.DRUG_OTC, "\n".join(LAWFUL[Category.DRUG_OTC]), certificates=(certificate,))
     expired = {"M12"} if moment.year > 2000 else set()
     assert set(missing(ad.model_copy(update={"submitted_at": moment}))) == expired
+
+
+RISK = "投资有风险"
+
+
+@pytest.mark.parametrize("words", ["新品理财,预期收益可观", "私募基金招募", "加盟热线开放", "股票策略会", "年化2.8%起"])
+def test_an_investment_without_a_warning_misses_it(words: str) -> None:
+    (statement,) = missing(submission(Category.FINANCE, words))["G15"]
+    assert statement.expected == RISK
+    assert statement.certain
+
+
+@pytest.mark.parametrize(
+    "warning",
+    [
+        "投资有风险",
+        "基金有风险,投资须谨慎",
+        "理财非存款,产品有风险",
+        "股市有风险,入市需谨慎",
+        "風險提示:市場有風險",
+        "投 资 有 风 险",
+    ],
+)
+def test_a_warning_in_text_or_picture_is_enough(warning: str) -> None:
+    assert "G15" not in missing(submission(Category.FINANCE, f"理财新品。{warning}"))
+    ad = submission(Category.FINANCE, "理财新品", pictures=("p1", "p2"))
+    assert "G15" not in missing(ad, (*read("净值走势"), *read(warning, asset_id="p2")))
+
+
+@pytest.mark.parametrize("words", ["信用卡开卡礼,分期免息", "车险报价", "手机银行转账免手续费"])
+def test_what_promises_no_return_needs_no_warning(words: str) -> None:
+    assert missing(submission(Category.FINANCE, words)) == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "lawful"),
+    [
+        ("(京)医广[2026]第01-01-001号", True),
+        ("(沪)医广〔2025〕第06-02-0321号", True),
+        ("(沪)医广〔2025〕第06-01-0321号", False),
+        ("(沪)医广〔2025〕第13-01-0321号", False),
+        ("(沪)医广〔2025〕第12-32-0321号", False),
+        ("医广〔2026〕第01-01-001号", False),
+        ("京药广审(文)第281231-00123号", False),
+    ],
+)
+def test_a_medical_service_shows_a_number_of_the_last_year(number: str, lawful: bool) -> None:
+    """The ads are of 1 June 2026; a number holds until the day before its anniversary."""
+    assert ("M12" not in missing(submission(Category.MEDICAL_SERVICE, number))) is lawful
+
+
+@pytest.mark.parametrize("category", [c for c in LAWFUL if c is not Category.HEALTH_FOOD])
+def test_a_number_of_another_category_is_told_as_such(category: Category) -> None:
+    (statement,) = missing(submission(category, "京食健广审(文)第281231-00123号"))["M12"]
+    assert statement.gist == "广告批准文号与商品类别不符"
+
+
+def test_a_number_split_by_ocr_within_its_digits_is_shown() -> None:
+    ocr = read("京药广审(文)第2812", "31-001", "23号")
+    assert "M12" not in missing(submission(Category.DRUG_OTC, pictures=("p1",)), ocr)
+
+
+def test_the_pieces_of_one_statement_in_two_pictures_are_not_a_statement() -> None:
+    ocr = (*read("请按药品说明书或者在"), *read("药师指导下购买和使用", asset_id="p2"))
+    assert "D03" in missing(submission(Category.DRUG_OTC, pictures=("p1", "p2")), ocr)
+
+
+@pytest.mark.parametrize("category", LAWFUL)
+def test_unsure_ocr_in_any_one_picture_never_makes_a_certain_absence(category: Category) -> None:
+    ad = submission(category, pictures=("p1", "p2", "p3"))
+    for unsure in range(3):
+        ocr = tuple(
+            line
+            for number in range(3)
+            for line in read("清晰的文字一行", asset_id=f"p{number}", confidence=0.3 if number == unsure else 0.99)
+        )
+        found = missing(ad, ocr)
+        assert found
+        assert not any(statement.certain for statements in found.values() for statement in statements)
