@@ -257,7 +257,7 @@ class GpuSettings(Group):
 class PolicySettings(Group):
     """The law, and what silence of the rules means."""
 
-    pack: Path | None = Field(None, description="Policy pack file; empty: the one that ships.")
+    pack: Path | None = Field(None, description="Policy pack, a file or a folder; empty: the one that ships.")
     unchecked: Literal["review", "approve"] = Field(
         "review", description="Drug, device, health food and FSMP ads that only words were checked of."
     )
