@@ -35,6 +35,7 @@ from consumer.ops.metrics import Metrics
 from consumer.pipeline import Parts, Pipeline, Stages
 from consumer.policy.pack import load_pack
 from consumer.processor import Processor
+from consumer.replay.second_chance import SecondChance, as_read
 from consumer.screening.engine import ScreeningEngine
 from consumer.screening.ocr import OcrReader
 from consumer.settings import Settings
@@ -91,7 +92,7 @@ class Consumer:
         build: Callable[[Settings, Metrics], Parts] = build_parts,
         reached: Reached = reached_nothing,
     ) -> None:
-        self._settings = settings
+        self._settings = as_read(settings)
         self._build = build
         self._reached = reached
         self._metrics = Metrics()
@@ -141,7 +142,8 @@ class Consumer:
                 pipeline = Pipeline(settings, Stages(store, watch, parts), self._metrics)
                 claims = Claims(settings, store, self._metrics)
                 processor = Processor(settings, pipeline, claims, self._breaker, self._metrics)
-                self._stream = Stream(settings, processor, self._metrics, self._reached)
+                work = processor if settings.input == "submissions" else SecondChance(processor, settings)
+                self._stream = Stream(settings, work, self._metrics, self._reached)
                 log.info("started", engine=parts.engine.fingerprint.name, policy=parts.engine.policy_version)
                 async with Heartbeat(settings, parts.engine).beating():
                     unfinished = await self._stream.run()

@@ -185,6 +185,8 @@ class Terminal:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    beside: tuple["Terminal", ...] = ()
+    """Records about it that are published with it: in the same transaction, where there are transactions."""
 
     @property
     def size_bytes(self) -> int:

@@ -17,11 +17,11 @@ from consumer.cli.dlq_render import plan_json, plan_report, run_table
 from consumer.cli.options import settings_options, utf8_only
 from consumer.cli.program import command_line
 from consumer.kafka.backlog import oldest_unfinished_seconds
-from consumer.replay.capacity import Devices, read_devices
+from consumer.replay.capacity import Devices, devices_of, read_alive
 from consumer.replay.guards import Guards
 from consumer.replay.index import Judged, read_index
 from consumer.replay.pace import Pace
-from consumer.replay.plan import Plan, find_scope, make_plan
+from consumer.replay.plan import Plan, find_scope, leave_taken, make_plan
 from consumer.replay.run import Replay
 from consumer.replay.runs import Orders, RunEnded, cancel_run, find_run, list_runs, new_run
 from consumer.replay.selection import Selection
@@ -105,7 +105,7 @@ def replay_command(
             hint = 'Nothing was sent; --execute --reason "…" does it.' if planned.plan.letters else "Nothing to send."
             click.echo(hint, err=True)
         return
-    run = new_run(settings, selection, planned.plan.scope, orders)
+    run = new_run(settings, planned.selection, planned.plan.scope, orders)
     _execute(settings, run, planned, _pace(settings, rate, yield_to_lag), as_json)
 
 
@@ -161,7 +161,8 @@ def cancel_command(loaded: Loaded, run_id: str, reason: str, as_json: bool) -> N
 class _Planned:
     """A plan, and what carrying it out goes by."""
 
-    def __init__(self, plan: Plan, verdicts: Judged, devices: Devices | None) -> None:
+    def __init__(self, selection: Selection, plan: Plan, verdicts: Judged, devices: Devices | None) -> None:
+        self.selection = selection
         self.plan = plan
         self.verdicts = verdicts
         self.devices = devices
@@ -170,7 +171,10 @@ class _Planned:
 async def _plan(
     settings: Settings, selection: Selection, scope: tuple[Stretch, ...] | None, orders: Orders
 ) -> _Planned:
-    devices = await read_devices(settings)
+    reports = await read_alive(settings)
+    devices = devices_of(reports, settings.topics.submissions)
+    if scope is None:
+        selection = leave_taken(settings, selection, reports)
     if orders.fits and not devices.known:
         raise RunEnded(
             f"--fits: no running consumer of {settings.topics.submissions} reports the memory of a device, so nothing "
@@ -182,7 +186,7 @@ async def _plan(
     guards = Guards(index.replayed, settings.kafka.max_record_bytes, orders.force, needed)
     with reading("planning") as looked:
         plan, verdicts = await make_plan(settings, selection, where, guards, devices, looked)
-    return _Planned(plan, verdicts, needed)
+    return _Planned(selection, plan, verdicts, needed)
 
 
 def _pace(settings: Settings, rate: float | None, yield_to_lag: float | None) -> Pace:

@@ -64,7 +64,8 @@ class AtLeastOnce:
     async def publish(self, assignment: Assignment, offset: int, terminal: Terminal | None) -> None:
         """Waits through broker outages. Raises StreamBroken when the broker will never take the record."""
         if terminal is not None:
-            await self._send(terminal)
+            for record in (terminal, *terminal.beside):
+                await self._send(record)
         assignment.finish(offset)
 
     def waiting(self, assignment: Assignment) -> int:

@@ -111,7 +111,8 @@ class Transactions:
     async def _send(self, terminals: Sequence[Terminal]) -> None:
         sent: list[asyncio.Future[object]] = []
         try:
-            await self._send_batches(terminals, sent)
+            records = [record for terminal in terminals for record in (terminal, *terminal.beside)]
+            await self._send_batches(records, sent)
         except BaseException:
             for unheard in sent:
                 unheard.add_done_callback(_noticed)

@@ -78,7 +78,11 @@ async def read_reports(settings: Settings) -> Sequence[ConsumerReport]:
     return list(reports.values())
 
 
-async def read_devices(settings: Settings) -> Devices:
-    """The devices behind the input topic, now. Raises StreamBroken."""
-    reports = alive(await read_reports(settings), datetime.now(UTC))
-    return Devices(tuple(r for r in reports if r.capacity is not None and r.input == settings.topics.submissions))
+async def read_alive(settings: Settings) -> tuple[ConsumerReport, ...]:
+    """Those that still report. Raises StreamBroken."""
+    return alive(await read_reports(settings), datetime.now(UTC))
+
+
+def devices_of(reports: Iterable[ConsumerReport], topic: str) -> Devices:
+    """The devices of the consumers that read `topic`."""
+    return Devices(tuple(report for report in reports if report.capacity is not None and report.input == topic))

@@ -7,9 +7,9 @@ each are kept until the verdicts are known.
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from consumer.errors import StreamBroken
+from consumer.errors import AdvetError, StreamBroken
 from consumer.kafka.scan import Scan
 from consumer.messages import Partition
 from consumer.replay.capacity import Devices
@@ -19,7 +19,13 @@ from consumer.replay.letters import Letter, Unreadable, read_letters
 from consumer.replay.selection import Selection
 from consumer.settings import Settings
 from schemas import Reason
+from schemas.consumer_report import ConsumerReport
 from schemas.replay import Stretch
+
+
+class TopicTaken(AdvetError):
+    """A running consumer reads these letters."""
+
 
 Looked = Callable[[int, int], None]
 """Told after each batch how many records were looked at, of how many."""
@@ -97,6 +103,22 @@ class _Candidates:
 def letter_topics(settings: Settings, selection: Selection) -> tuple[str, ...]:
     """The topics to look at."""
     return selection.topics or (settings.topics.oom_dead_letters, settings.topics.dead_letters)
+
+
+def leave_taken(settings: Settings, selection: Selection, reports: Iterable[ConsumerReport]) -> Selection:
+    """Without the topics that running consumers read as their input: their letters have a second chance already.
+
+    Raises TopicTaken when that leaves none.
+    """
+    taken = {report.input for report in reports}
+    topics = letter_topics(settings, selection)
+    free = tuple(topic for topic in topics if topic not in taken)
+    if not free:
+        raise TopicTaken(
+            f"{', '.join(topics)}: running consumers read this topic as their input, and would judge each letter as "
+            "well"
+        )
+    return selection if free == topics else replace(selection, topics=free)
 
 
 async def find_scope(settings: Settings, selection: Selection) -> tuple[Stretch, ...]:

@@ -289,6 +289,10 @@ class Settings(Group):
     delivery: Literal["exactly_once", "at_least_once"] = Field(
         "exactly_once", description="at_least_once is for brokers without transactions."
     )
+    input: Literal["submissions", "oom_dead_letters"] = Field(
+        "submissions",
+        description="What advet run reads; oom_dead_letters is for a bigger GPU, in a kafka.group of its own.",
+    )
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
     storage: StorageSettings = StorageSettings()
