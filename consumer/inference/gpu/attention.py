@@ -109,6 +109,6 @@ def _attend_block(query: Tensor, key: Tensor, value: Tensor, first: int | None) 
 
 
 def merge(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
-    """Attention over two sets of keys from the attention over each; exact up to rounding."""
+    """Attention over two sets of keys from the attention over each; exact up to rounding in the outputs' precision."""
     share = torch.sigmoid(first[1] - second[1]).t().unsqueeze(-1)
-    return torch.lerp(second[0].float(), first[0].float(), share).to(first[0].dtype)
+    return torch.lerp(second[0], first[0], share.to(first[0].dtype))
