@@ -15,7 +15,7 @@ help: ## This list
 demo: .venv/.installed-demo ## Ads through a broker, a store and the real consumer, on this machine (ARGS=--keep)
 	$(BIN)/advet demo $(ARGS)
 
-test: .venv/.installed-dev ## Every test but the fault schedules; Apache Kafka where there are a JDK and Maven
+test: .venv/.installed-test ## Every test but the fault schedules; Apache Kafka where there are a JDK and Maven
 	$(BIN)/pytest -m "not gpu" --ignore tests/faults $(ARGS)
 
 test-fast: .venv/.installed-dev ## Unit, contract and pipeline tests: no torch, no JVM

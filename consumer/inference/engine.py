@@ -80,10 +80,15 @@ class GpuEngine:
         return self._words.policy_version
 
     @property
+    def process_pid(self) -> int | None:
+        """Process id of the one that holds the card, while there is one."""
+        return self._process.pid
+
+    @property
     def pids(self) -> frozenset[int]:
-        """Process ids of the live processes."""
-        pid = self._process.pid
-        return self._preparing.pids | ({pid} if pid is not None else frozenset())
+        """Process ids of all live processes."""
+        holder = self._process.pid
+        return self._preparing.pids | (frozenset() if holder is None else {holder})
 
     @property
     def crashes(self) -> int:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs one locked set of requirements and advet itself into .venv of this checkout.
-# Called by the Makefile, which decides when: infra/dev/install.sh demo|dev|screening|base|gpu
+# Called by the Makefile, which decides when: infra/dev/install.sh demo|dev|test|screening|base|gpu
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -16,11 +16,13 @@ compile() {
 
 # dev is the widest set that is installed on a machine without a GPU; the narrower ones hold the same pins.
 compile dev pyproject.toml --extra dev "$@"
+# What make test needs beside it: torch and the model's libraries, which run on a CPU as well.
+compile test pyproject.toml --extra dev --extra bench --constraint requirements/dev.txt "$@"
 compile build requirements/build.in --constraint requirements/dev.txt "$@"
 compile base pyproject.toml --constraint requirements/dev.txt
 compile screening pyproject.toml --extra screening --constraint requirements/dev.txt
 compile demo pyproject.toml --extra screening --extra demo --constraint requirements/dev.txt
 compile bench requirements/bench.in "$@"
-compile gpu pyproject.toml --extra screening --extra gpu --constraint requirements/dev.txt "$@"
+compile gpu pyproject.toml --extra screening --extra gpu --constraint requirements/test.txt
 compile gpu-stack requirements/gpu-stack.in pyproject.toml --extra screening --extra demo --extra bench \
     --constraint requirements/dev.txt "$@"

@@ -16,6 +16,7 @@ EXTRAS = {
     "screening": ("screening",),
     "demo": ("screening", "demo"),
     "dev": ("screening", "demo", "dev"),
+    "test": ("screening", "demo", "dev", "gpu", "bench"),
     "gpu": ("screening", "gpu"),
 }
 
@@ -55,7 +56,7 @@ def test_lock_is_hashed_and_names_no_index(name: str) -> None:
     assert not re.search(r"^-(i|f|-index-url|-extra-index-url|-find-links)\b", lock(name), re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["base", "screening", "demo"])
+@pytest.mark.parametrize("name", ["base", "screening", "demo", "dev", "gpu"])
 def test_narrower_locks_hold_the_pins_that_are_tested(name: str) -> None:
-    tested = pins("dev")
+    tested = pins("test")
     assert all(versions <= tested[package] for package, versions in pins(name).items())
