@@ -3,18 +3,23 @@
 Memory is bounded: one bit for each offset in question, 16 bytes for each letter in question.
 """
 
+import asyncio
+import secrets
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 from consumer.errors import StreamBroken
 from consumer.kafka.scan import Scan
-from consumer.messages import Partition, RawRecord
-from consumer.settings import KafkaSettings
+from consumer.messages import Partition, RawRecord, Terminal
+from consumer.settings import KafkaSettings, TopicSettings
 from schemas.codec import OperationsMalformed, VerdictMalformed, parse_replay_run, parse_verdict
 from schemas.replay import RUN_KEY_PREFIX, ReplayRun, Stretch, read_letter_key
 
 _NO_VERDICT = -1
+BARRIER_PREFIX = "barrier/"
+BARRIER_CHECKS = 50
+BARRIER_PAUSE_SECONDS = 0.2
 
 
 class Offsets:
@@ -42,11 +47,15 @@ class ReplayIndex:
     def __init__(self, scope: Iterable[Stretch]) -> None:
         self._replayed = {Partition(s.topic, s.partition): Offsets(s.begin, s.end) for s in scope}
         self.runs: dict[str, ReplayRun] = {}
+        self.barriers: set[bytes] = set()
+        """Keys of records that only prove how far has been read."""
 
     def note(self, record: RawRecord) -> None:
         """Takes one record of the audit log."""
         key = (record.key or b"").decode("utf-8", "replace")
-        if key.startswith(RUN_KEY_PREFIX):
+        if key.startswith(BARRIER_PREFIX):
+            self.barriers.add(record.key or b"")
+        elif key.startswith(RUN_KEY_PREFIX):
             self._note_run(key.removeprefix(RUN_KEY_PREFIX), record)
         elif record.value is not None and (letter := read_letter_key(record.key or b"")) is not None:
             offsets = self._replayed.get(Partition(letter.topic, letter.partition))
@@ -77,6 +86,24 @@ async def read_index(settings: KafkaSettings, topic: str, scope: Iterable[Stretc
             for record in records:
                 index.note(record)
     return index
+
+
+def barrier(run_id: str, topics: TopicSettings) -> Terminal:
+    """A tombstone whose acknowledgement proves that all earlier commits to the audit log can be read."""
+    return Terminal(topics.replays, f"{BARRIER_PREFIX}{run_id}-{secrets.token_hex(4)}".encode(), None, ())
+
+
+async def read_index_behind(mark: Terminal, settings: KafkaSettings, scope: Iterable[Stretch]) -> ReplayIndex:
+    """The audit log up to `mark` at least, which has been committed.
+
+    A new leader may hide the last records for a moment, and a letter whose record was missed would go twice.
+    """
+    for _ in range(BARRIER_CHECKS):
+        index = await read_index(settings, mark.topic, scope)
+        if mark.key in index.barriers:
+            return index
+        await asyncio.sleep(BARRIER_PAUSE_SECONDS)
+    raise StreamBroken(f"{mark.topic} does not show what has just been written to it: try again")
 
 
 class Judged:

@@ -1,6 +1,6 @@
 """A replay that is carried out: letters in batches, each in one transaction with its audit and the position.
 
-    fence older runs → read the audit log → position → letters → guards → batch → transaction → next batch
+    fence older runs → position → read the audit log → letters → guards → batch → transaction → next batch
 
 Whatever kills the process, the next one of the same run goes on behind the last committed batch; a letter that any
 run has taken is in the audit log, and is left alone. The order of letters, also of one ad's, is not kept.
@@ -18,7 +18,7 @@ from consumer.kafka.scan import Scan
 from consumer.messages import Partition, Terminal
 from consumer.replay.capacity import Devices
 from consumer.replay.guards import Guards, Refusal, judged
-from consumer.replay.index import Judged, ReplayIndex, read_index
+from consumer.replay.index import Judged, ReplayIndex, barrier, read_index, read_index_behind
 from consumer.replay.letters import Letter, Unreadable, read_letters
 from consumer.replay.pace import Pace
 from consumer.replay.plan import offsets_of
@@ -84,15 +84,22 @@ class Replay:
             Values(self._settings.storage) as values,
         ):
             try:
-                index = await read_index(self._settings.kafka, self._settings.topics.replays, self._run.scope)
-                self._check_open(index)
                 positions = await writer.positions()
                 self._batches = {p: _Batch(max(stretch.start, positions.get(p, 0))) for p, stretch in scope.items()}
+                index = await self._index(writer)
+                self._check_open(index)
                 await self._announce(writer, index)
                 await self._send(writer, values, self._guards(index))
                 return await self._finish(writer)
             except Overtaken as error:
                 raise await self._overtaken(writer, error) from error
+
+    async def _index(self, writer: ReplayWriter) -> ReplayIndex:
+        """Read after older runs were fenced, and behind a record of our own: nothing that they committed is missed."""
+        mark = barrier(self._run.run_id, self._settings.topics)
+        partition, batch = next(iter(self._batches.items()))
+        await writer.commit(partition, [mark], batch.position)
+        return await read_index_behind(mark, self._settings.kafka, self._run.scope)
 
     def _guards(self, index: ReplayIndex) -> Guards:
         return Guards(index.replayed, self._settings.kafka.max_record_bytes, self._run.force, self._devices)

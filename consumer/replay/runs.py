@@ -3,14 +3,14 @@
 import getpass
 import secrets
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from consumer.errors import AdvetError
 from consumer.kafka.replay_writer import open_writer
 from consumer.messages import Partition
-from consumer.replay.index import read_index
+from consumer.replay.index import barrier, read_index, read_index_behind
 from consumer.replay.plan import offsets_of
 from consumer.replay.records import run_record
 from consumer.replay.selection import Selection
@@ -71,7 +71,10 @@ async def list_runs(settings: Settings) -> list[ReplayRun]:
 
 async def find_run(settings: Settings, run_id: str) -> ReplayRun:
     """A run that can go on. Raises RunEnded, StreamBroken."""
-    runs = {run.run_id: run for run in await list_runs(settings)}
+    return _open_run({run.run_id: run for run in await list_runs(settings)}, run_id)
+
+
+def _open_run(runs: Mapping[str, ReplayRun], run_id: str) -> ReplayRun:
     if run_id not in runs:
         raise RunEnded(f"there is no run {run_id}: `advet dlq runs` lists them")
     run = runs[run_id]
@@ -85,14 +88,17 @@ async def cancel_run(settings: Settings, run_id: str, why: str) -> ReplayRun:
     found = await find_run(settings, run_id)
     scope = offsets_of(found.scope)
     async with open_writer(settings, found.group, scope) as writer:
-        run = await find_run(settings, run_id)  # nobody else writes it any more
         positions = await writer.positions()
+        first = next(iter(scope))
+        position = positions.get(first, scope[first].start)
+        mark = barrier(run_id, settings.topics)
+        await writer.commit(first, [mark], position)
+        index = await read_index_behind(mark, settings.kafka, ())  # nobody else writes the run's record any more
+        run = _open_run(index.runs, run_id)
         note = f"cancelled by {operator()}: {why}"
         cancelled = run.model_copy(
             update={"status": RunStatus.CANCELLED, "updated_at": datetime.now(UTC), "note": note}
         )
-        first = next(iter(scope))
-        position = positions.get(first, scope[first].start)
         await writer.commit(first, [run_record(cancelled, settings.topics)], position)
     return cancelled
 

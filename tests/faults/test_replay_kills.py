@@ -109,7 +109,7 @@ def check(rig: Rig, letters: list, where: list[str]) -> None:
     values = {made.key: made.value for made in letters}
     assert all(record.value == values[record.key] for record in sent)
     audit = read_all(bootstrap, topics.replays)
-    entries = {record.key.decode(): json.loads(record.value) for record in audit}
+    entries = {record.key.decode(): json.loads(record.value) for record in audit if record.value is not None}
     runs = [entries.pop(key) for key in list(entries) if key.startswith("run/")]
     assert set(entries) == set(where)
     shas = {place: made.sha256 for place, made in zip(where, letters, strict=True)}

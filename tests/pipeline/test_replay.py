@@ -51,7 +51,7 @@ def resubmitted(rig: Rig) -> list:
 def audits(rig: Rig) -> dict[str, dict]:
     """Letter's coordinates → what became of it."""
     records = read_all(rig.settings.kafka.bootstrap, rig.settings.topics.replays)
-    return {r.key.decode(): json.loads(r.value) for r in records if not r.key.startswith(b"run/")}
+    return {r.key.decode(): json.loads(r.value) for r in records if not r.key.startswith((b"run/", b"barrier/"))}
 
 
 def verdict(submission_id: str, revision: int) -> bytes:
