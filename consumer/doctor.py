@@ -13,6 +13,7 @@ from typing import Literal
 
 from consumer.creatives.store_check import check_bucket
 from consumer.errors import StartRefused
+from consumer.inference.choice import choose
 from consumer.kafka.admin import admin_client
 from consumer.kafka.group import GroupRefused, committed_offsets
 from consumer.kafka.probe import Unreachable, addresses, ask_broker
@@ -38,7 +39,15 @@ async def diagnose(settings: Settings) -> tuple[Check, ...]:
     """All checks, in the order in which they should be settled. Takes seconds at most, even if nothing answers."""
     stream, storage = await asyncio.gather(check_stream(settings), check_storage(settings))
     valid = Check("settings", "ok", "valid, and fit each other")  # or they could not have been loaded
-    return (valid, *stream, *storage, check_policy(settings), check_ocr(), check_memory(settings))
+    return (
+        valid,
+        *stream,
+        *storage,
+        check_policy(settings),
+        check_ocr(),
+        check_engine(settings),
+        check_memory(settings),
+    )
 
 
 async def check_stream(settings: Settings) -> tuple[Check, ...]:
@@ -159,6 +168,22 @@ def check_ocr() -> Check:
     if missing:
         return Check("OCR and rules", "fail", f"missing: {', '.join(missing)}", "pip install 'advet[screening]'")
     return Check("OCR and rules", "ok", "installed")
+
+
+def check_engine(settings: Settings) -> Check:
+    """Which judge `advet run` would take; whether the card has room for the weights shows when they are loaded."""
+    name = f"engine {settings.engine.name}"
+    try:
+        chosen = choose(settings.engine, settings.gpu)
+    except StartRefused as error:
+        return Check(name, "fail", str(error), "correct gpu.model or gpu.device, or set engine.name to auto")
+    if not chosen.gpu or settings.gpu.model is None:
+        return Check(name, "ok", f"rules and OCR on the CPU ({chosen.why})")
+    folder = Path(settings.gpu.model)
+    if folder.is_absolute() and not (folder / "config.json").is_file():
+        advice = "gpu.model is a folder with config.json, tokenizer and weights, or an id of the hub"
+        return Check(name, "fail", f"there is no model in {folder}", advice)
+    return Check(name, "ok", f"Qwen2-VL from {settings.gpu.model} on {settings.gpu.device}:{settings.gpu.index}")
 
 
 def check_memory(settings: Settings) -> Check:

@@ -1,6 +1,7 @@
 """Many ads through the engine while a neighbour comes closer, step by step, and leaves again."""
 
 import asyncio
+import itertools
 import statistics
 import time
 from collections import Counter
@@ -37,15 +38,17 @@ class Tally:
 async def run_mixed(
     engine: GpuEngine, neighbour: Neighbour, plans: Sequence[AdPlan], leave_gib: Sequence[float]
 ) -> dict[str, Any]:
-    """The ads in as many parts as there are steps; each part begins when the neighbour has moved."""
+    """One part of the ads for each step; it begins when the neighbour has moved. The later the step, the slower."""
     free_bytes = engine.memory.free
-    tally, under_way, steps = Tally(), set[asyncio.Task[None]](), []
-    for number, gib in enumerate(leave_gib):
+    tally, under_way, steps, offered = Tally(), set[asyncio.Task[None]](), [], 0
+    parts = iter(plans)
+    for gib, share in zip(leave_gib, shares_of(leave_gib), strict=True):
         moved = await neighbour.hold(max(0, int(free_bytes - gib * GIB)))
         started, before = time.monotonic(), sum(tally.outcomes.values())
         leaving = asyncio.create_task(_leave(neighbour)) if gib == 0 else None
-        for plan in plans[number :: len(leave_gib)]:
+        for plan in itertools.islice(parts, round(share * len(plans))):
             await _room(engine, tally)
+            offered += 1
             task = asyncio.create_task(_judge(engine, plan, tally))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
@@ -59,9 +62,9 @@ async def run_mixed(
         done = sum(tally.outcomes.values()) - before
         steps.append({"leave_gib": gib, **moved, "seconds": seconds, "ads": done, "ads_per_second": done / seconds})
     return {
-        "ads": len(plans),
+        "ads": offered,
         "outcomes": dict(tally.outcomes),
-        "lost": len(plans) - sum(tally.outcomes.values()),
+        "lost": offered - sum(tally.outcomes.values()),
         "escaped": tally.escaped,
         "paused_seconds": tally.paused_seconds,
         "reserved_at_end": engine.reserved_bytes,
@@ -69,6 +72,12 @@ async def run_mixed(
         "price": price_errors(tally.launches),
         "facts": [facts.model_dump() for facts in tally.facts[:5]],
     }
+
+
+def shares_of(leave_gib: Sequence[float]) -> list[float]:
+    """How large each step's part is: steps with little memory are slow, and say the same with fewer ads."""
+    weights = [2 + min(gib, 10) for gib in leave_gib]
+    return [weight / sum(weights) for weight in weights]
 
 
 async def _leave(neighbour: Neighbour) -> None:

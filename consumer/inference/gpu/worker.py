@@ -28,6 +28,7 @@ from consumer.inference.gpu.oom import Shortage, catching
 from consumer.inference.gpu.payload import Item, read_ids, read_item
 from consumer.inference.gpu.phases import Phases
 from consumer.inference.gpu.runner import CallLimits, Runner
+from consumer.inference.memory import headroom
 from consumer.workers.channel import Answer, Request, serve
 
 DTYPES: Final = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -86,7 +87,7 @@ class GpuWorker:
             case "open":
                 return self._open(request["grammars"], request["prefix"], fds[0])
             case "sample":
-                return {"memory": asdict(self._opened[0].reading())}
+                return {"memory": self._memory()}
             case "run":
                 return self._run(request["reserve"], request["items"], fds)
         raise ValueError(f"unknown op {request['op']}")
@@ -127,7 +128,7 @@ class GpuWorker:
             "precision": precision,
             "device": device.name,
             "coefficients": coefficients.to_dict(),
-            "memory": asdict(device.reading()),
+            "memory": self._memory(),
             "prefix_tokens": runner.prefix_tokens,
             "phases": steps.seconds,
         }
@@ -147,7 +148,7 @@ class GpuWorker:
                 "outcome": "oom",
                 "phase": phases.current,
                 "requested": outcome.requested,
-                "memory": asdict(device.reading()),
+                "memory": self._memory(),
             }
         out_bytes = _write(fds[-1], outcome)
         return {
@@ -155,8 +156,17 @@ class GpuWorker:
             "out_bytes": out_bytes,
             "peaks": asdict(phases.peaks),
             "seconds": dict(phases.seconds),
-            "memory": asdict(device.reading()),
+            "memory": self._memory(),
         }
+
+    def _memory(self) -> dict[str, int]:
+        """A reading; what is cached goes back to the driver first when others would find less than the headroom."""
+        device = self._opened[0]
+        reading = device.reading()
+        if reading.reserved > reading.allocated and reading.free < headroom(reading):
+            device.release()
+            reading = device.reading()
+        return asdict(reading)
 
     def _launch(self, items: Sequence[Item], reserve_bytes: int, phases: Phases) -> list[Generated] | Shortage:
         device, _, runner = self._opened
