@@ -7,6 +7,7 @@ reason, so that no ad is judged by half of the law.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -190,7 +191,7 @@ class Rule(_Part):
             raise ValueError(f"kind {self.kind!r} needs a prompt card")
         return self
 
-    @property
+    @cached_property
     def parts(self) -> frozenset[str]:
         """The kind, taken apart: 'lexical+vlm' is {'lexical', 'vlm'}."""
         return frozenset(self.kind.split("+"))
@@ -205,12 +206,12 @@ class Rule(_Part):
         """What is missing is an approval number or a certificate: a person looks, it is no certain violation."""
         return "papers" in self.parts
 
-    @property
+    @cached_property
     def advice(self) -> str:
         """What the advertiser should do, in Chinese and English."""
         return f"{self.suggestion} / {self.suggestion_en}"
 
-    @property
+    @cached_property
     def legal_basis(self) -> tuple[LegalBasis, ...]:
         """Citations as a verdict shows them."""
         return tuple(LegalBasis(citation=one.citation, verified=one.verified) for one in self.basis)

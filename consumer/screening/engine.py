@@ -43,7 +43,7 @@ MAX_VIOLATIONS_BYTES: Final = 256 * 1024
 _INLINE_CHARS: Final = 4_000
 _THREADS: Final = 2
 """For long texts: Python runs one at a time anyway, and short ads need not wait behind one."""
-_BYTES_PER_CHAR: Final = 200
+_BYTES_PER_CHAR: Final = 300
 _BYTES_PER_PICTURE: Final = MAX_PICTURE_CHARS * _BYTES_PER_CHAR
 _MAX_PRICE_BYTES: Final = MAX_TEXT_CHARS * _BYTES_PER_CHAR + CREATIVES_MAX * _BYTES_PER_PICTURE
 

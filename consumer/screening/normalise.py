@@ -14,7 +14,7 @@ import html
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache, lru_cache
@@ -43,6 +43,10 @@ _ALONE: Final = re.compile(
     r"(?P<gap>[\s,.;:!?()\[\]|'\"·*\-、。…【】「」『』〈〉《》“”‘’\uff0c\uff0e\uff1b\uff1a\uff01\uff1f\uff08\uff09\uff5c]{1,8})"
     r"(?=[㐀-鿿])"
 )
+
+
+_PLAIN: Final = re.compile(r"[一-鿿a-z0-9,。!?;:、]+")
+"""Most of any text: one character each, folded without asking for its kind."""
 
 
 class Kind(Enum):
@@ -79,6 +83,13 @@ def _simplified() -> dict[str, str]:
     return {old: new for old, new in getdict("zh-hans").items() if len(old) == len(new) == 1}
 
 
+@cache
+def _plain_folds() -> dict[int, str]:
+    """Folds of the characters of `_PLAIN`."""
+    every = map(chr, range(ord("一"), ord("鿿") + 1))
+    return {ord(char): folded for char in every if (folded := _fold_plain(char)) != char}
+
+
 def _fold_plain(char: str) -> str:
     simplified = _simplified()
     folded = unicodedata.normalize("NFKC", char).lower()
@@ -112,20 +123,19 @@ def fold(text: str, limit_chars: int | None = None) -> Folded:
     cut = limit_chars is not None and len(text) > limit_chars
     seen = text[:limit_chars] if cut else text
     folding = _Folding()
-    if "<" in seen or "&" in seen:
-        pieces = list(_unmarked(seen))
-        shown = "".join(char for char, _, _ in pieces)
-        for first, last in _alone_gaps(shown):
-            pieces[first:last] = [("", 0, 0)] * (last - first)
-        for piece in pieces:
-            if piece[0]:
-                folding.add(*piece)
-    else:
-        done = 0
-        for first, last in (*_alone_gaps(seen), (len(seen), len(seen))):
-            for index in range(done, first):
-                folding.add(seen[index], index, index + 1)
-            done = last
+    shown, starts, ends = (
+        _unmarked(seen) if "<" in seen or "&" in seen else (seen, range(len(seen)), range(1, len(seen) + 1))
+    )
+    done = 0
+    for first, last in (*_alone_gaps(shown), (len(shown), len(shown))):
+        while done < first:
+            if run := _PLAIN.match(shown, done, first):
+                folding.add_run(run.group().translate(_plain_folds()), starts[done : run.end()], ends[done : run.end()])
+                done = run.end()
+            else:
+                folding.add(shown[done], starts[done], ends[done])
+                done += 1
+        done = last
     return Folded(text, "".join(folding.out), folding.starts, folding.ends, cut)
 
 
@@ -134,20 +144,30 @@ def _alone_gaps(text: str) -> Iterator[tuple[int, int]]:
     return (match.span("gap") for match in _ALONE.finditer(text))
 
 
-def _unmarked(text: str) -> Iterator[Piece]:
-    """The characters a browser would show, each with the range of the markup it is written as."""
+def _unmarked(text: str) -> tuple[str, Sequence[int], Sequence[int]]:
+    """The characters a browser would show, and the range of the markup that each is written as."""
+    parts: list[str] = []
+    starts, ends = array("L"), array("L")
     done = 0
-    for match in _MARKUP.finditer(text):
-        first, last = match.span()
-        yield from ((text[index], index, index + 1) for index in range(done, first))
+    for match in (*_MARKUP.finditer(text), None):
+        first, last = match.span() if match else (len(text), len(text))
+        parts.append(text[done:first])
+        starts.extend(range(done, first))
+        ends.extend(range(done + 1, first + 1))
         done = last
-        if tag := match["tag"]:
-            name = tag.lower().lstrip("/")
-            if name in _BLOCKS or (name in _LINES and tag[0] != "/"):
-                yield "\n", first, last
-        elif text[first] == "&":
-            yield from ((char, first, last) for char in html.unescape(match.group()))
-    yield from ((text[index], index, index + 1) for index in range(done, len(text)))
+        shown = _shown_by(match) if match else ""
+        parts.append(shown)
+        starts.extend([first] * len(shown))
+        ends.extend([last] * len(shown))
+    return "".join(parts), starts, ends
+
+
+def _shown_by(markup: re.Match[str]) -> str:
+    """What an entity stands for; a line break for a tag that begins a line; nothing for others and for comments."""
+    if tag := markup["tag"]:
+        name = tag.lower().lstrip("/")
+        return "\n" if name in _BLOCKS or (name in _LINES and tag[0] != "/") else ""
+    return html.unescape(markup.group()) if markup.group()[0] == "&" else ""
 
 
 class _Folding:
@@ -161,6 +181,14 @@ class _Folding:
         self._symbol_count = 0
         self._breaks = 0
         self._space: Piece | None = None
+
+    def add_run(self, folded: str, starts: Sequence[int], ends: Sequence[int]) -> None:
+        """Characters that are neither separators nor invisible, folded already."""
+        if self._symbols or self._space:
+            self._settle(folded[0])
+        self.out.append(folded)
+        self.starts.extend(starts)
+        self.ends.extend(ends)
 
     def add(self, char: str, start: int, end: int) -> None:
         folded, kind = _fold_char(char)

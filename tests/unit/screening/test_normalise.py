@@ -128,3 +128,12 @@ def test_patterns_are_folded_like_texts_without_breaking_their_syntax() -> None:
     assert pattern.search(fold("(顶级)b12").text)
     assert fold_pattern("最佳＋").search("最佳+")
     assert not fold_pattern("最佳＋").search("最佳佳")
+
+
+MIXED = st.text(st.sampled_from("最佳頂級藥妝蕞冶壹著zui1９8,。!? ·-\n<&ＡA\u200b①"), max_size=40)
+
+
+@given(MIXED)
+def test_runs_of_plain_characters_fold_as_each_would_alone(text: str) -> None:
+    """A soft hyphen after every character shows nothing, and keeps them from being taken together."""
+    assert fold("\u00ad".join(text)).text == fold(text).text or "<" in text or "&" in text
