@@ -43,14 +43,14 @@ class Operators:
         runs = [run["run_id"] for run in json.loads(ran.stdout)["runs"] if run["status"] != "done"]
         return str(runs[0]) if runs else None
 
-    def start(self) -> tuple[subprocess.Popen, Path]:
+    def start(self, *, slowly: bool = True) -> tuple[subprocess.Popen, Path]:
         """A process of the run, or of a new one when no record of it was committed."""
         run_id = self.known_run()
         begin = ("resume", run_id) if run_id else ("replay", "--execute", "--reason", "killed again and again")
         log = self._rig.folder / f"operator-{self._processes}.log"
         self._processes += 1
         with log.open("wb") as output:
-            arguments = command(self._rig, *begin, "--rate", self._rate)
+            arguments = command(self._rig, *begin, *(("--rate", self._rate) if slowly else ()))
             return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output), log
 
 
@@ -62,16 +62,14 @@ def test_ten_kills_and_every_letter_goes_exactly_once(
     rig = make_rig()
     letters = of_all_reasons(rig.settings, count)
     where = send(rig.settings, letters)
-    operators = Operators(rig, rate=count // 15)
+    operators = Operators(rig, rate=count // 40)
     with rig.member("fixed", "0") as member:
         kills = 0
         while kills < KILLS:
             process, log = operators.start()
             try:
                 while not re.search(r"^run \S+$", log.read_text(), re.MULTILINE):
-                    assert process.poll() in (None, 0), log.read_text()
-                    if process.poll() == 0:
-                        break
+                    assert process.poll() is None, log.read_text()
                     time.sleep(0.01)
                 patience_seconds = chance.uniform(0.0, 2.5)
                 deadline = time.monotonic() + patience_seconds
@@ -81,11 +79,8 @@ def test_ten_kills_and_every_letter_goes_exactly_once(
                 ended = process.poll()
                 process.kill()
                 process.wait()
-            assert ended in (None, 0), log.read_text()
-            if ended == 0:
-                break  # it was through before the last kill
+            assert ended is None, log.read_text()  # the rate leaves work for every kill
             kills += 1
-        assert kills >= KILLS // 2
         finish(operators)
         check(rig, letters, where)
         outcomes = rig.collect(2 * count, seconds=2 * DEADLINE_SECONDS, member=member)
@@ -96,7 +91,7 @@ def test_ten_kills_and_every_letter_goes_exactly_once(
 
 def finish(operators: Operators) -> None:
     if operators.known_run() is not None:
-        process, log = operators.start()
+        process, log = operators.start(slowly=False)
         wait_for(lambda: process.poll() is not None, seconds=3 * DEADLINE_SECONDS)
         assert process.returncode == 0, log.read_text()
 
