@@ -17,5 +17,7 @@ export UV_NO_CONFIG=1
 
 echo "install: requirements/gpu-stack.txt into .cache/gpu-stack" >&2
 .venv/bin/python -m venv --clear --without-pip .cache/gpu-stack
-"$uv" pip install --quiet --require-hashes --python .cache/gpu-stack/bin/python -r requirements/gpu-stack.txt
+"$uv" pip install --quiet --require-hashes --python .cache/gpu-stack/bin/python \
+    -r requirements/build.txt -r requirements/gpu-stack.txt
+"$uv" pip install --quiet --no-deps --no-build-isolation --python .cache/gpu-stack/bin/python --editable .
 touch .cache/gpu-stack/.installed
