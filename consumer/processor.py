@@ -82,6 +82,7 @@ class Processor:
                     return await self._dead_letter(trial, error)
                 log.warning("breaker_open", **_where(record), reason=error.reason, message=error.message)
                 await self._breaker.wait_closed()
+                self._pipeline.budget.restart(record, record.size_bytes)
             else:
                 self._breaker.succeeded()
                 return terminal
