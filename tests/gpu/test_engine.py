@@ -99,7 +99,7 @@ class Bench:
 
 
 @contextmanager
-def running(folder: Path, files: Path, **changes: object) -> Iterator[Bench]:
+def running(folder: Path, files: Path, card_bytes: int = CARD_BYTES, **changes: object) -> Iterator[Bench]:
     """A started engine whose card is an arena; at the end nothing may stay reserved, and no process alive."""
     asked = settings(folder, preparers=1, max_output_tokens=64, max_passes=2, **changes)
     whole, metrics = load_pack(None), Metrics()
@@ -107,7 +107,7 @@ def running(folder: Path, files: Path, **changes: object) -> Iterator[Bench]:
     process = GpuProcess(asked, module="tests.gpu.arena_worker")
     engine = GpuEngine(asked, pack, ScreeningEngine(pack, OcrSettings(), 64), metrics, process)
     with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ARENA_BYTES", str(CARD_BYTES))
+        environment.setenv("ARENA_BYTES", str(card_bytes))
         environment.setenv("ARENA_NEIGHBOUR", str(files / "neighbour"))
         environment.setenv("ARENA_FAULTS", str(files / "faults"))
         bench = Bench(engine, metrics, runner, files)
@@ -233,8 +233,9 @@ def test_a_killed_process_costs_an_attempt_of_those_in_flight_and_is_replaced(be
 
 
 def test_what_can_never_fit_shrinks_first_or_is_refused_before_anything_is_launched(shared, tiny_folder, tmp_path):
-    share = (shared.engine.memory.allocated + shared.price(LARGE) * 2 // 3) / CARD_BYTES
-    with running(tiny_folder, tmp_path, max_share=share, min_visual_tokens=200) as small:
+    room_bytes = shared.price(LARGE) * 2 // 3
+    card_bytes = shared.engine.memory.allocated + HEADROOM_BYTES + room_bytes
+    with running(tiny_folder, tmp_path, card_bytes, max_share=1, min_visual_tokens=200) as small:
         quoted = small.engine.quote(facts(LARGE))
         assert isinstance(quoted, Price)
         assert quoted.visual_tokens < 900
@@ -249,5 +250,5 @@ def test_what_can_never_fit_shrinks_first_or_is_refused_before_anything_is_launc
         [refused] = small.judge(small.ad(LARGE, body="试吃" * 15_000))
         assert refused.reason == "oom_never_fits"
         assert refused.oom.rung == "never_fits"
-        assert refused.oom.predicted_bytes > shared.price(LARGE) * 2 // 3
+        assert refused.oom.predicted_bytes > room_bytes
         assert small.count("advet_gpu_batch_items_count") == launches
