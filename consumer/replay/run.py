@@ -87,7 +87,7 @@ class Replay:
                 positions = await writer.positions()
                 self._batches = {p: _Batch(max(stretch.start, positions.get(p, 0))) for p, stretch in scope.items()}
                 index = await self._index(writer)
-                self._check_open(index)
+                self._adopt(index)
                 await self._announce(writer, index)
                 await self._send(writer, values, self._guards(index))
                 return await self._finish(writer)
@@ -104,9 +104,11 @@ class Replay:
     def _guards(self, index: ReplayIndex) -> Guards:
         return Guards(index.replayed, self._settings.kafka.max_record_bytes, self._run.force, self._devices)
 
-    def _check_open(self, index: ReplayIndex) -> None:
-        known = index.runs.get(self._run.run_id)
-        if known is not None and known.status in (RunStatus.DONE, RunStatus.CANCELLED):
+    def _adopt(self, index: ReplayIndex) -> None:
+        """Goes on from what an earlier process of the run has counted until it was fenced."""
+        known = index.runs.get(self._run.run_id, self._run)
+        self._run = known
+        if known.status in (RunStatus.DONE, RunStatus.CANCELLED):
             raise RunEnded(f"run {known.run_id} is {known.status.value}: {known.note or 'nothing is left to do'}")
 
     async def _announce(self, writer: ReplayWriter, index: ReplayIndex) -> None:
