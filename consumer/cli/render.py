@@ -159,9 +159,7 @@ def _summary(verdict: AdVerdict, note: str) -> Text:
         for rule, found in quotes.items()
     ]
     lines += [
-        Text.assemble(
-            (missing.rule_id, SEVERITY_STYLES[missing.severity]), " missing: ", plain(_cut(missing.expected))
-        )
+        Text.assemble((missing.rule_id, SEVERITY_STYLES[missing.severity]), " missing: ", plain(_cut(missing.expected)))
         for missing in verdict.missing_statements
     ]
     return Text("\n").join(lines) if lines else Text(plain(note) or "–", style="dim")
@@ -209,9 +207,7 @@ def _absence(missing: MissingStatement) -> RenderableType:
 
 
 def _head(rule_id: str, severity: Severity, gist: str) -> Text:
-    return Text.assemble(
-        (f"{plain(rule_id)} ", "bold"), (f"{severity.value} ", SEVERITY_STYLES[severity]), plain(gist)
-    )
+    return Text.assemble((f"{plain(rule_id)} ", "bold"), (f"{severity.value} ", SEVERITY_STYLES[severity]), plain(gist))
 
 
 def _law_rows(bases: Iterable[LegalBasis]) -> list[tuple[str, Text]]:

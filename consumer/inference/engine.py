@@ -24,8 +24,8 @@ from consumer.inference.launches import Answered, Launches, oom_facts
 from consumer.inference.memory import most_available
 from consumer.inference.preparing import Preparing
 from consumer.inference.sizes import Share, share, shrink
-from consumer.inference.work import MemoryReading, Shape
-from consumer.messages import Picture
+from consumer.inference.work import PATCHES_PER_TOKEN, MemoryReading, Shape
+from consumer.messages import CapacityReport, Picture
 from consumer.ops.metrics import Metrics
 from consumer.policy.pack import PolicyPack
 from consumer.settings import GpuSettings
@@ -38,6 +38,8 @@ DOWNSCALED: Final = "downscaled"
 CHARS_PER_TOKEN: Final = 8
 """More than any text has: a price by the header alone must not refuse what would fit."""
 MAX_SUSPECTS: Final = 1024
+PROBE_TOKENS: Final = 4096
+"""Many enough that the phase which costs most per token sets the price."""
 
 
 class GpuEngine:
@@ -118,6 +120,22 @@ class GpuEngine:
             return Capacity(items=0, bytes=0, reason=self._launches.pause)
         free = max(0, self._settings.waiting + self._settings.max_batch - self._under_way)
         return Capacity(items=free, bytes=free * self._most, reason="" if free else "gpu")
+
+    def capacity_report(self) -> CapacityReport | None:
+        """The card for `ad-consumers`; prices of an ad alone, taken apart so that their sum is never low."""
+        output = self._settings.max_output_tokens
+        fixed = self._launches.alone(Shape((), 0, output))
+        visual = self._launches.alone(Shape((PROBE_TOKENS * PATCHES_PER_TOKEN,), 0, output)) - fixed
+        text = self._launches.alone(Shape((), PROBE_TOKENS, output)) - fixed
+        return CapacityReport(
+            device=self._launches.opened.device,
+            total_bytes=self.memory.total,
+            free_bytes=self._launches.budget_bytes,
+            fixed_bytes=fixed,
+            visual_token_bytes=visual / PROBE_TOKENS,
+            text_token_bytes=text / PROBE_TOKENS,
+            ad_seconds=self._launches.ad_seconds,
+        )
 
     def quote(self, facts: AdFacts) -> Price | NeverFits:
         """The price alone, with all the pictures' tokens that this card could ever give it."""
@@ -224,7 +242,7 @@ def _merge(
         violations=(*words.violations, *(v for v in said.violations if not _known(v, words.violations))),
         model_ran=True,
         degraded=(*words.degraded, *(mark for mark, set_ in marks.items() if set_ and mark not in words.degraded)),
-        visual_tokens={asset: one.patches // 4 for asset, one in zip(assets, shares, strict=True)},
+        visual_tokens={asset: one.patches // PATCHES_PER_TOKEN for asset, one in zip(assets, shares, strict=True)},
         downscaled=frozenset(asset for asset, one in zip(assets, shares, strict=True) if one.shrunk),
         gpu=answered.gpu,
         admission_seconds=answered.waited_seconds,

@@ -29,9 +29,13 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 0.25
 """Between two looks at memory that is too little."""
+IDLE_SECONDS: Final = 2.0
+"""Between two looks while nothing waits: metrics and reports to others say what is free."""
 RESUME_MARGIN: Final = 1.25
 """Partitions resume when this many times what the next ad needs is available: pausing costs what was prefetched."""
 LONGEST_PAUSE_SECONDS: Final = 30.0
+LATELY: Final = 16
+"""Launches."""
 MEMORY: Final = "gpu_memory"
 PROCESS: Final = "gpu_worker"
 
@@ -78,6 +82,10 @@ class Launches:
         self._opening: Opening
         self.opened: Opened
         """What the process that runs now said of itself; from `start` on."""
+        self.budget_bytes = 0
+        """What a launch could take at the last look."""
+        self.ad_seconds: float | None = None
+        """Mean time of the card for an ad, of late."""
         self.pause = ""
         """Why nothing can be launched now; empty when something can."""
 
@@ -159,8 +167,6 @@ class Launches:
             self.pause = ""
         if not len(self._queue):
             self.pause = ""
-            self._arrived.clear()
-            await self._arrived.wait()
         reading = await self._process.sample()
         batch = self._take(reading)
         if batch is not None:
@@ -168,7 +174,7 @@ class Launches:
             return
         self._arrived.clear()
         with contextlib.suppress(TimeoutError):  # memory is looked at again, whether or not something arrived
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(LOOK_SECONDS if len(self._queue) else IDLE_SECONDS):
                 await self._arrived.wait()
 
     def _take(self, reading: MemoryReading) -> Batch[Ad] | None:
@@ -177,6 +183,7 @@ class Launches:
         budget = self._ceiling.bound(budget, now)
         self._show(reading)
         self._metrics.budget_bytes.set(budget)
+        self.budget_bytes = budget
         most = most_available(self.opened.memory, self._settings.max_share)
         for candidate in self._queue.unfit(most, self._pricing):
             _settle(candidate.ad, Smaller(candidate.standing))
@@ -218,6 +225,8 @@ class Launches:
         self._correction.observe(batch.predicted, outcome.peaks)
         for phase, seconds in outcome.seconds.items():
             self._metrics.phase_seconds.labels(phase).observe(seconds)
+        seconds = sum(outcome.seconds.values()) / len(batch.candidates)
+        self.ad_seconds = seconds if self.ad_seconds is None else self.ad_seconds + (seconds - self.ad_seconds) / LATELY
         peak = outcome.peaks.peak
         use = GpuUse(predicted_bytes=batch.reserve_bytes, peak_bytes=peak) if peak else None  # a CPU says no peak
         if use:

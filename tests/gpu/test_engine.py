@@ -13,6 +13,7 @@ import pytest
 
 from consumer.engine import AdFacts, Findings, NeverFits, Prepared, Price
 from consumer.errors import PermanentError, WorkerCrashed
+from consumer.heartbeat import ReportsCapacity
 from consumer.inference.engine import GpuEngine
 from consumer.inference.gpu_process import GpuProcess
 from consumer.messages import HeaderFacts, MemoryFile, Picture
@@ -191,6 +192,27 @@ def test_nothing_is_dead_lettered_while_a_neighbour_holds_the_card(bench):
         return outcomes
 
     assert all(one.model_ran for one in bench.run(squeezed()))
+
+
+def test_others_are_told_what_the_card_can_take(bench):
+    def shows(free_bytes: int) -> Callable[[], bool]:
+        return lambda: abs(reported(bench).free_bytes - free_bytes) < MIB
+
+    bench.leave(HEADROOM_BYTES)
+    bench.run(until(shows(0)))
+    bench.leave(bench.engine.memory.free)
+    bench.run(until(shows(bench.engine.memory.free - HEADROOM_BYTES)))
+    bench.judge(bench.ad(SMALL))
+    told = reported(bench)
+    assert told.fixed_bytes + 900 * told.visual_token_bytes + 500 * told.text_token_bytes >= bench.price(LARGE)
+    assert told.ad_seconds > 0
+
+
+def reported(bench):
+    """What the engine says to the topic of consumers."""
+    report = bench.engine.capacity_report()
+    assert isinstance(bench.engine, ReportsCapacity)
+    return report
 
 
 def test_an_ad_that_is_passed_over_too_often_is_exhausted_while_others_are_judged(bench):
