@@ -20,8 +20,8 @@ from consumer.inference import prompt
 from consumer.inference.answer import ModelFindings, parse
 from consumer.inference.gpu_process import GpuProcess, Opening
 from consumer.inference.ladder import SUSPECT, Standing
-from consumer.inference.launches import Answered, Launches, oom_facts
-from consumer.inference.memory import most_available
+from consumer.inference.launches import Answered, Launches
+from consumer.inference.memory import most_available, oom_facts
 from consumer.inference.preparing import Preparing
 from consumer.inference.sizes import Share, share, shrink
 from consumer.inference.work import PATCHES_PER_TOKEN, MemoryReading, Shape

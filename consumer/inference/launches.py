@@ -17,13 +17,13 @@ from consumer.errors import PermanentError, StartRefused, WorkerCrashed
 from consumer.inference.admission import Batch, Candidate, Pricing, Queue
 from consumer.inference.gpu_process import GpuProcess, Judged, Launchable, ModelAnswer, Opened, Opening, OutOfMemory
 from consumer.inference.ladder import Rung, Standing, after_oom
-from consumer.inference.memory import Ceiling, FreeDrops, available, most_available
+from consumer.inference.memory import Ceiling, FreeDrops, available, most_available, oom_facts
 from consumer.inference.price import Correction
 from consumer.inference.work import MemoryReading, Shape
 from consumer.ops.metrics import GpuMetrics
 from consumer.settings import GpuSettings
 from consumer.workers.pool import WorkersUnavailable
-from schemas import GpuUse, OomFacts, Reason, Stage
+from schemas import GpuUse, Reason, Stage
 
 log = structlog.get_logger(__name__)
 
@@ -296,32 +296,6 @@ class Launches:
     def _show(self, reading: MemoryReading) -> None:
         for kind, gauge in self._metrics.memory_bytes.items():
             gauge.set(getattr(reading, kind))
-
-
-def oom_facts(
-    shape: Shape,
-    predicted_bytes: int,
-    memory: MemoryReading,
-    device: str,
-    rung: str,
-    requested: int | None = None,
-    batch: int = 0,
-) -> OomFacts:
-    """What a dead letter says of memory."""
-    return OomFacts(
-        predicted_bytes=predicted_bytes,
-        requested_bytes=requested,
-        free_bytes=memory.free,
-        total_bytes=memory.total,
-        reserved_bytes=memory.reserved,
-        allocated_bytes=memory.allocated,
-        other_processes_bytes=memory.others,
-        visual_tokens=shape.visual_tokens,
-        text_tokens=shape.text_tokens,
-        batch=batch,
-        device=device,
-        rung=rung,
-    )
 
 
 def _settle(ad: Ad, outcome: Answered | Smaller | Exception) -> None:

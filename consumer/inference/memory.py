@@ -8,7 +8,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
-from consumer.inference.work import MemoryReading
+from consumer.inference.work import MemoryReading, Shape
+from schemas import OomFacts
 
 MIB: Final = 1024 * 1024
 HEADROOM_SHARE: Final = 0.05
@@ -46,6 +47,32 @@ def most_available(reading: MemoryReading, max_share: float) -> int:
         inactive_split=0,
     )
     return available(alone, max_share)
+
+
+def oom_facts(
+    shape: Shape,
+    predicted_bytes: int,
+    memory: MemoryReading,
+    device: str,
+    rung: str,
+    requested: int | None = None,
+    batch: int = 0,
+) -> OomFacts:
+    """What a dead letter says of memory."""
+    return OomFacts(
+        predicted_bytes=predicted_bytes,
+        requested_bytes=requested,
+        free_bytes=memory.free,
+        total_bytes=memory.total,
+        reserved_bytes=memory.reserved,
+        allocated_bytes=memory.allocated,
+        other_processes_bytes=memory.others,
+        visual_tokens=shape.visual_tokens,
+        text_tokens=shape.text_tokens,
+        batch=batch,
+        device=device,
+        rung=rung,
+    )
 
 
 def _beyond_weights(reading: MemoryReading) -> int:
