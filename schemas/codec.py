@@ -72,12 +72,14 @@ def _parse(model: type[Model], data: bytes, malformed: type[EventMalformed]) -> 
         return model.model_validate_json(data, strict=True)
     except ValidationError as error:
         # No cause: pydantic's own text quotes the input, and a log of the chain would carry it.
-        raise malformed(_describe(error.errors(include_url=False, include_input=False))) from None
+        raise malformed(explain(error)) from None
     except strict_json.NotStrictJson as error:
         raise malformed(_cut(str(error))) from error
 
 
-def _describe(errors: list[ErrorDetails]) -> str:
+def explain(error: ValidationError) -> str:
+    """Field and fault, in words that quote nothing of the input."""
+    errors = error.errors(include_url=False, include_input=False)
     parts = [_describe_one(error) for error in errors[:ERRORS_SHOWN]]
     if len(errors) > ERRORS_SHOWN:
         parts.append(f"and {len(errors) - ERRORS_SHOWN} more")

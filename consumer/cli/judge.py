@@ -11,7 +11,7 @@ from typing import Any
 import rich_click as click
 from rich.console import Console
 
-from consumer.cli.options import category_option, settings_options, utf8_only
+from consumer.cli.options import category_option, settings_options, typed_submission, utf8_only
 from consumer.errors import PermanentError
 from consumer.messages import Incoming, Partition, RawRecord
 from consumer.settings import Loaded, Settings
@@ -81,20 +81,20 @@ def _from_flags(
     if not (images or (title or "").strip() or (body or "").strip()):
         raise click.UsageError("nothing to judge: give --image, --title or --body, or --submission")
     files = {f"image-{number}": path for number, path in enumerate(images, start=1)}
-    event = AdSubmission.model_validate(
-        {
-            "submission_id": f"local-{uuid.uuid4()}",
-            "revision": 1,
-            "advertiser": {"id": "local"},
-            "category": category,
-            "text": {"title": title, "body": body},
-            "creatives": [
-                {"asset_id": name, "kind": "image", "bucket": "local", "key": name} for name, path in files.items()
-            ],
-            "approval_number": approval_number,
-            "submitted_at": datetime.now(UTC),
-        }
-    )
+    creatives = [{"asset_id": name, "kind": "image", "bucket": "local", "key": name} for name in files]
+    with typed_submission():
+        event = AdSubmission.model_validate(
+            {
+                "submission_id": f"local-{uuid.uuid4()}",
+                "revision": 1,
+                "advertiser": {"id": "local"},
+                "category": category,
+                "text": {"title": title, "body": body},
+                "creatives": creatives,
+                "approval_number": approval_number,
+                "submitted_at": datetime.now(UTC),
+            }
+        )
     return event, files
 
 

@@ -1,14 +1,17 @@
 """Settings as command-line flags, generated from their definitions so that no flag can be forgotten."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
+from pydantic import ValidationError
 
 from consumer.settings import Setting, leaves, load
 from schemas import Category
+from schemas.codec import explain
 
 
 def utf8_only(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -18,6 +21,15 @@ def utf8_only(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     except UnicodeEncodeError as error:
         raise click.BadParameter("these bytes are not UTF-8: set the terminal to UTF-8", ctx, param) from error
     return value
+
+
+@contextmanager
+def typed_submission() -> Iterator[None]:
+    """What no submission may be is a mistake of whoever typed it."""
+    try:
+        yield
+    except ValidationError as error:
+        raise click.UsageError(f"this is no submission: {explain(error)}") from None
 
 
 category_option = click.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from consumer.cli.options import category_option, settings_options, utf8_only
+from consumer.cli.options import category_option, settings_options, typed_submission, utf8_only
 from consumer.settings import Loaded, Settings
 from schemas import Category, Media
 
@@ -67,19 +67,20 @@ async def _send_files(
         raise click.UsageError("--category is needed: the law depends on what the ad sells")
     if not (files or (copy["title"] or "").strip() or (copy["body"] or "").strip()):
         raise click.UsageError("nothing to submit: give files, --title, --body, or --event")
-    outgoing = build_submission(
-        new_submission_id(),
-        [(_printable(path.name), path.read_bytes()) for path in files],
-        AdCopy(
-            Category(category),
-            title=copy["title"],
-            body=copy["body"],
-            approval_number=copy["approval_number"],
-            advertiser_id=copy["advertiser_id"] or "advet-submit",
-            media=Media(copy["media"] or Media.INTERNET.value),
-        ),
-        bucket=settings.storage.buckets[0],
-    )
+    with typed_submission():
+        outgoing = build_submission(
+            new_submission_id(),
+            [(_printable(path.name), path.read_bytes()) for path in files],
+            AdCopy(
+                Category(category),
+                title=copy["title"],
+                body=copy["body"],
+                approval_number=copy["approval_number"],
+                advertiser_id=copy["advertiser_id"] or "advet-submit",
+                media=Media(copy["media"] or Media.INTERNET.value),
+            ),
+            bucket=settings.storage.buckets[0],
+        )
     await submit(settings, [outgoing])
     return {
         "submission_id": outgoing.submission.submission_id,

@@ -48,3 +48,14 @@ def test_help_shows_the_commands_own_options_before_the_settings(command: Comman
     assert ran.output.index("--title") < ran.output.index("--storage-endpoint")
     for category in Category:
         assert category.value in ran.output
+
+
+@pytest.mark.parametrize(("command", "flag"), [(judge_command, ["--image"]), (submit_command, [])])
+def test_more_pictures_than_a_submission_takes_are_a_usage_error(
+    command: Command, flag: list[str], tmp_path: Path
+) -> None:
+    picture = tmp_path / "p.png"
+    picture.write_bytes(b"\x89PNG")
+    ran = CliRunner().invoke(command, ["--category", "food", *[*flag, str(picture)] * 17])
+    assert ran.exit_code == 2
+    assert "at most 16" in ran.output
