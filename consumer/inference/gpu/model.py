@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, GenerationConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from consumer.inference.gpu.attention import Attention, attention_for
 
@@ -108,6 +109,7 @@ def load_model(
     """Loads from a folder or the hub. Raises ModelRefused for a model that this engine does not compute, or whose
     weights take more than `room_bytes`.
     """
+    disable_progress_bar()  # the log says how long each step took; a bar on stderr would tear its lines
     try:
         config = AutoConfig.from_pretrained(source, revision=revision)
         _check(config)
