@@ -32,10 +32,14 @@ _SYMBOL_CATEGORIES: Final = frozenset({"Pc", "Pd", "Sk", "Sm", "So"})
 _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn"})
 _REGEX_SPECIAL: Final = frozenset(".^$*+?{}[]\\|()-&~#")
 
+_UNSEEN: Final = r"[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+"""Characters that show nothing; the others of their kind go later, one by one."""
 _MARKUP: Final = re.compile(
-    r"<!--.{0,400}?-->|<(?P<tag>/?[a-z][a-z0-9]{0,15})\b[^<>]{0,400}>|&(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]{2,31}\d{0,2});",
+    r"<!--.{0,400}?-->|<(?P<tag>/?[a-z][a-z0-9]{0,15})\b[^<>]{0,400}>|&(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]{2,31}\d{0,2});"
+    rf"|{_UNSEEN}+",
     re.IGNORECASE | re.DOTALL,
 )
+_HIDING: Final = re.compile(rf"[<&]|{_UNSEEN}")
 _BLOCKS: Final = frozenset({"p", "li", "tr", "td", "th", "ul", "ol", "table", "section", "h1", "h2", "h3", "h4"})
 _LINES: Final = frozenset({"br", "div"})
 _ALONE: Final = re.compile(
@@ -123,9 +127,7 @@ def fold(text: str, limit_chars: int | None = None) -> Folded:
     cut = limit_chars is not None and len(text) > limit_chars
     seen = text[:limit_chars] if cut else text
     folding = _Folding()
-    shown, starts, ends = (
-        _unmarked(seen) if "<" in seen or "&" in seen else (seen, range(len(seen)), range(1, len(seen) + 1))
-    )
+    shown, starts, ends = _unmarked(seen) if _HIDING.search(seen) else (seen, range(len(seen)), range(1, len(seen) + 1))
     done = 0
     for first, last in (*_alone_gaps(shown), (len(shown), len(shown))):
         while done < first:

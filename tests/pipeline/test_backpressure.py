@@ -35,7 +35,7 @@ def test_a_slow_engine_pauses_partitions_and_memory_stays_flat(rig):
             pauses |= member.paused()
         records, held, rss = zip(*samples, strict=True)
         assert max(records) <= 32
-        assert min(records) < 32
+        assert member.metric("advet_verdicts_total") > 64 + 32, "a pause has ended, and another, too"
         assert max(held) <= 8 * 1024 * 1024
         assert "records" in pauses
         assert max(rss) - rss[0] < 32 * 1024 * 1024
