@@ -11,7 +11,7 @@ from consumer.errors import PermanentError, WorkerCrashed
 from consumer.messages import Blob, HeaderFacts, MemoryFile, Picture
 from consumer.settings import CreativeSettings
 from consumer.workers.channel import Answer, Request
-from consumer.workers.pool import WorkerPool, WorkerSpec, WorkersUnavailable, WorkerTimeout
+from consumer.workers.pool import Pooled, WorkerSpec, WorkersUnavailable, WorkerTimeout
 from schemas import Reason, Stage
 
 START_SECONDS = 30.0
@@ -19,7 +19,7 @@ _CRASHES_PER_FILE = 2
 """A decoder that dies on a file twice, the second time freshly started, died of the file."""
 
 
-class Decoder:
+class Decoder(Pooled):
     """`start`, any number of concurrent `inspect` and `decode` calls, `close`."""
 
     def __init__(self, settings: CreativeSettings) -> None:
@@ -30,25 +30,7 @@ class Decoder:
             args=(str(settings.decode_memory_bytes), str(settings.max_pixels)),
             start_seconds=START_SECONDS,
         )
-        self._pool = WorkerPool(spec, settings.decoders)
-
-    @property
-    def crashes(self) -> int:
-        """Processes lost to a crash or to the time limit."""
-        return self._pool.crashes
-
-    @property
-    def pids(self) -> frozenset[int]:
-        """Process ids of the live decoders."""
-        return self._pool.pids
-
-    async def start(self) -> None:
-        """Starts the processes; raises WorkerCrashed if one cannot start."""
-        await self._pool.start()
-
-    async def close(self) -> None:
-        """Ends the processes; idempotent. Calls under way raise WorkerCrashed."""
-        await self._pool.close()
+        super().__init__(spec, settings.decoders)
 
     async def inspect(self, blob: Blob) -> HeaderFacts:
         """What the header says, past the header gate and without decoding.

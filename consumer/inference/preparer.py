@@ -4,8 +4,7 @@ It makes of an ad what the GPU's process reads, so that the card never waits for
 Texts come, and results go, in memory files:
 
     {"op": "prefix"}               fds: text, out                  → {"tokens"}
-    {"op": "prepare", "pictures"}  fds: text, pixels of each, out  → {"tokens", "text_tokens", "grids",
-                                                                      "payload_bytes", "cut"}
+    {"op": "prepare", "pictures"}  fds: text, pixels of each, out  → {"tokens", "grids", "payload_bytes", "cut"}
 
 `out` of "prefix" holds the int32 ids of the shared prompt; `out` of "prepare" the ids of the ad's own part, visual
 placeholders in place, then its uint8 patches, picture by picture. `pictures` are `{"width", "height", "max_pixels"}`,
@@ -145,10 +144,8 @@ def prepare(preparer: Preparer, pictures: Sequence[dict[str, int]], fds: Sequenc
         for picture in read:
             out.write(patches_of(picture).data)
         payload_bytes = out.tell()
-    visual_tokens = sum(height * width for height, width in grids) // MERGE**2
     return {
         "tokens": len(ids),
-        "text_tokens": len(ids) - visual_tokens,
         "grids": grids,
         "payload_bytes": payload_bytes,
         "cut": cut,

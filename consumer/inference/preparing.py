@@ -17,7 +17,7 @@ from consumer.inference.work import Shape
 from consumer.messages import MemoryFile, Picture
 from consumer.settings import GpuSettings
 from consumer.workers.channel import Answer, Request
-from consumer.workers.pool import WorkerPool, WorkerSpec, WorkersUnavailable
+from consumer.workers.pool import Pooled, WorkerSpec, WorkersUnavailable
 from schemas import Reason, Stage
 
 MODULE: Final = "consumer.inference.preparer"
@@ -36,29 +36,19 @@ class Ready:
     """Whether words of the ad were left out."""
 
 
-class Preparing:
+class Preparing(Pooled):
     """`start`, `prefix`, any number of concurrent `prepare`, `close`."""
 
     def __init__(self, settings: GpuSettings) -> None:
         self._settings = settings
         arguments = settings.model_dump_json(include={"model", "revision"})
         spec = WorkerSpec("preparer", MODULE, (arguments,), START_SECONDS, requests_per_worker=10_000)
-        self._pool = WorkerPool(spec, settings.preparers)
-
-    @property
-    def crashes(self) -> int:
-        """Processes lost to a crash or to the time limit."""
-        return self._pool.crashes
-
-    @property
-    def pids(self) -> frozenset[int]:
-        """Process ids of the live processes."""
-        return self._pool.pids
+        super().__init__(spec, settings.preparers)
 
     async def start(self) -> None:
         """Loads the tokenizer in every process; raises StartRefused."""
         try:
-            await self._pool.start()
+            await super().start()
         except WorkerCrashed as error:
             raise StartRefused(f"the preparing processes of the GPU judge did not start: {error}") from error
 
@@ -95,10 +85,6 @@ class Preparing:
             held.pop_all()
         words.close()
         return Ready(Launchable(shape, grids, answer["tokens"], prompt.grammar, payload), cut=answer["cut"])
-
-    async def close(self) -> None:
-        """Ends the processes; idempotent."""
-        await self._pool.close()
 
     async def _ask(self, request: Request, fds: Sequence[int]) -> Answer:
         for crashes in range(1, _TRIES + 1):

@@ -13,14 +13,14 @@ from consumer.messages import MemoryFile, OcrLine, Picture
 from consumer.screening.tiles import scale_of, tiles_of
 from consumer.settings import OcrSettings
 from consumer.workers.channel import Answer, Request
-from consumer.workers.pool import WorkerPool, WorkerSpec, WorkersUnavailable, WorkerTimeout
+from consumer.workers.pool import Pooled, WorkerSpec, WorkersUnavailable, WorkerTimeout
 from schemas import Reason, Stage
 
 _TRIES = 2
 """OCR that dies of a picture twice, or overruns twice, would do so for ever."""
 
 
-class OcrReader:
+class OcrReader(Pooled):
     """Implements `engine.TextReader`. `start`, any number of concurrent `read`, `close`."""
 
     def __init__(self, settings: OcrSettings) -> None:
@@ -32,17 +32,7 @@ class OcrReader:
             start_seconds=settings.start_seconds,
             requests_per_worker=500,
         )
-        self._pool = WorkerPool(spec, settings.workers)
-
-    @property
-    def crashes(self) -> int:
-        """Processes lost to a crash or to the time limit."""
-        return self._pool.crashes
-
-    @property
-    def pids(self) -> frozenset[int]:
-        """Process ids of the live OCR processes."""
-        return self._pool.pids
+        super().__init__(spec, settings.workers)
 
     async def start(self) -> None:
         """Loads the models in every process; raises StartRefused if OCR is not installed or cannot start."""
@@ -50,15 +40,11 @@ class OcrReader:
         if missing:
             raise StartRefused(f"text recognition needs {', '.join(missing)}: pip install 'advet[screening]'")
         try:
-            await self._pool.start()
+            await super().start()
         except WorkerCrashed as error:
             raise StartRefused(
                 f"text recognition did not start ({error}); see ocr.start_seconds and ocr.memory_bytes"
             ) from error
-
-    async def close(self) -> None:
-        """Ends the processes; idempotent. Calls under way raise WorkerCrashed."""
-        await self._pool.close()
 
     async def read(self, pictures: Sequence[Picture]) -> tuple[OcrLine, ...]:
         """The lines of all pictures, in reading order within each; one picture after the other.

@@ -262,3 +262,28 @@ class WorkerPool:
             place = await self._places.get()
             if place is not None:
                 await self._discard(place)
+
+
+class Pooled:
+    """What stands on a pool of its own shows of it."""
+
+    def __init__(self, spec: WorkerSpec, size: int) -> None:
+        self._pool = WorkerPool(spec, size)
+
+    @property
+    def crashes(self) -> int:
+        """Processes lost to a crash or to the time limit."""
+        return self._pool.crashes
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """Process ids of the live processes."""
+        return self._pool.pids
+
+    async def start(self) -> None:
+        """Starts the processes; raises WorkerCrashed if one cannot start."""
+        await self._pool.start()
+
+    async def close(self) -> None:
+        """Ends the processes; idempotent. Calls under way raise WorkerCrashed."""
+        await self._pool.close()

@@ -129,7 +129,6 @@ class GpuWorker:
             "device": device.name,
             "coefficients": coefficients.to_dict(),
             "memory": self._memory(),
-            "prefix_tokens": runner.prefix_tokens,
             "phases": steps.seconds,
         }
 
