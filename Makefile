@@ -54,11 +54,11 @@ clean: ## Removes .venv and every cache; keeps what git tracks
 
 # The frameworks that benchmarks run beside advet pin versions that it has left behind: an environment of their own.
 .cache/bench/.installed: requirements/bench.txt .venv/.installed-dev
-	infra/dev/install_peers.sh
+	infra/dev/install_environment.sh bench
 
 # The other end of the range of versions that the GPU judge supports; .venv has the newest.
 .cache/gpu-stack/.installed: requirements/gpu-stack.txt .venv/.installed-dev
-	infra/dev/install_gpu_stack.sh
+	infra/dev/install_environment.sh gpu-stack --advet
 
 .venv/.installed-%: requirements/%.txt requirements/build.txt pyproject.toml infra/dev/install.sh
 	infra/dev/install.sh $*
