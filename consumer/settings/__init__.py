@@ -1,15 +1,14 @@
 """Settings: what there is (`model`) and where values come from (`sources`)."""
 
+from consumer.settings.group import MIB, Group
 from consumer.settings.model import (
     DEAD_LETTER_ROOM_BYTES,
-    MIB,
     AdminSettings,
     BreakerSettings,
     CreativeSettings,
     EngineSettings,
     FlowSettings,
     GpuSettings,
-    Group,
     HttpSettings,
     KafkaSettings,
     LogSettings,
@@ -19,6 +18,7 @@ from consumer.settings.model import (
     StorageSettings,
     TopicSettings,
 )
+from consumer.settings.observing import SampleSettings
 from consumer.settings.sources import CONFIG_VARIABLE, Loaded, Setting, leaves, load
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "LogSettings",
     "OcrSettings",
     "PolicySettings",
+    "SampleSettings",
     "Setting",
     "Settings",
     "StorageSettings",

@@ -6,16 +6,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     model_validator,
 )
 from pydantic_settings import NoDecode
 
-MIB = 1024 * 1024
+from consumer.settings.group import MIB, Group
+from consumer.settings.observing import SampleSettings
+
 DEAD_LETTER_ROOM_BYTES = 64 * 1024
 """For the headers that a dead letter adds to a record of the input's largest size."""
 
@@ -40,12 +40,6 @@ def _start(value: str) -> str:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A list in TOML; comma-separated in the environment and on the command line."""
-
-
-class Group(BaseModel):
-    """One table of the TOML file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class KafkaSettings(Group):
@@ -305,6 +299,7 @@ class Settings(Group):
     policy: PolicySettings = PolicySettings()
     http: HttpSettings = HttpSettings()
     admin: AdminSettings = AdminSettings()
+    samples: SampleSettings = SampleSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")
