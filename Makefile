@@ -36,8 +36,9 @@ format: .venv/.installed-dev ## Formats and fixes what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: .venv/.installed-dev ## Writes the settings table into the READMEs
+docs: .venv/.installed-dev ## Writes what is generated: the settings table of the README, infra/METRICS.md
 	$(BIN)/python infra/dev/settings_table.py
+	$(BIN)/python infra/dev/metrics_page.py
 
 bench: .venv/.installed-dev .cache/bench/.installed ## One benchmark: make bench ARGS='NAME …'
 	$(BIN)/python infra/dev/bench.py $(ARGS)

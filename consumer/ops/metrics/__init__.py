@@ -1,0 +1,7 @@
+"""Every metric of advet: one definition each, with its kind, unit, labels and meaning. infra/METRICS.md lists them."""
+
+from consumer.ops.metrics.definitions import Book, Definition, Distribution
+from consumer.ops.metrics.gpu import GpuMetrics
+from consumer.ops.metrics.run import STAGES, Metrics
+
+__all__ = ["STAGES", "Book", "Definition", "Distribution", "GpuMetrics", "Metrics"]
