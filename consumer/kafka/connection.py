@@ -57,6 +57,27 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
+def independent_consumer(settings: KafkaSettings, *topics: str, **more: Any) -> AIOKafkaConsumer:
+    """A consumer of no group that reads what is committed, from the beginning; `more` are aiokafka's arguments."""
+    return AIOKafkaConsumer(
+        *topics,
+        **client_options(settings),
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        **more,
+    )
+
+
+def cannot_read(settings: KafkaSettings, error: Exception) -> str:
+    """What to tell a person whose reading has failed."""
+    return (
+        f"cannot read from {settings.bootstrap} ({type(error).__name__}): check kafka.bootstrap and this user's "
+        "rights, or start a broker with `advet local`"
+    )
+
+
 class TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ships no types
     """A bearer token in a file that someone else renews; read anew for every connection."""
 

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from consumer.errors import StreamBroken
-from consumer.kafka.connection import client_options
+from consumer.kafka.connection import cannot_read, independent_consumer
 from consumer.settings import Settings
 from schemas import AdVerdict, DeadLetter, RecordOrigin
 from schemas.codec import VerdictMalformed, parse_verdict
@@ -57,15 +57,8 @@ class OutcomeReader:
 
     async def __aenter__(self) -> Self:
         topics = self._settings.topics
-        consumer = AIOKafkaConsumer(
-            topics.verdicts,
-            topics.oom_dead_letters,
-            topics.dead_letters,
-            **client_options(self._settings.kafka),
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
+        consumer = independent_consumer(
+            self._settings.kafka, topics.verdicts, topics.oom_dead_letters, topics.dead_letters
         )
         try:
             await consumer.start()
@@ -78,11 +71,7 @@ class OutcomeReader:
             ) from error
         except KafkaError as error:
             await consumer.stop()
-            bootstrap = self._settings.kafka.bootstrap
-            raise StreamBroken(
-                f"cannot read from {bootstrap} ({type(error).__name__}): check kafka.bootstrap, or start a broker "
-                "with `advet local`"
-            ) from error
+            raise StreamBroken(cannot_read(self._settings.kafka, error)) from error
         except BaseException:
             await consumer.stop()
             raise

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from consumer.errors import StreamBroken
-from consumer.kafka.connection import client_options, topic_partition
+from consumer.kafka.connection import cannot_read, independent_consumer, topic_partition
 from consumer.messages import Partition, RawRecord
 from consumer.settings import KafkaSettings
 
@@ -44,14 +44,7 @@ class Scan:
         """First offset behind what will be read."""
 
     async def __aenter__(self) -> Self:
-        consumer = AIOKafkaConsumer(
-            *(self._topics if self._only is None else ()),
-            **client_options(self._settings),
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-        )
+        consumer = independent_consumer(self._settings, *(self._topics if self._only is None else ()))
         try:
             await consumer.start()
             await self._position(consumer)
@@ -62,7 +55,7 @@ class Scan:
             ) from error
         except KafkaError as error:
             await consumer.stop()
-            raise StreamBroken(_unreachable(self._settings, error)) from error
+            raise StreamBroken(cannot_read(self._settings, error)) from error
         except BaseException:
             await consumer.stop()
             raise
@@ -136,7 +129,7 @@ class Scan:
                 timeout_ms=POLL_MS, max_records=BATCH_RECORDS
             )
         except KafkaError as error:
-            raise StreamBroken(_unreachable(self._settings, error)) from error
+            raise StreamBroken(cannot_read(self._settings, error)) from error
         await asyncio.sleep(0)  # a broker that answers at once must not keep other tasks from running
         return found
 
@@ -163,10 +156,3 @@ async def read_record(settings: KafkaSettings, partition: Partition, offset: int
 def _raw(tp: TopicPartition, records: Iterable[Any]) -> list[RawRecord]:
     partition = Partition(tp.topic, tp.partition)
     return [RawRecord(partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
-
-
-def _unreachable(settings: KafkaSettings, error: KafkaError) -> str:
-    return (
-        f"cannot read from {settings.bootstrap} ({type(error).__name__}): check kafka.bootstrap and this user's "
-        "rights, or start a broker with `advet local`"
-    )
