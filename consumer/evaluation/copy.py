@@ -6,7 +6,8 @@ the policy pack's word lists; held_out ones after the tune ones, and no word lis
 How phrases are labelled:
 - A phrase breaks every rule it lists, in each of its categories, and no other. Of two rules of which one is the special
   case of the other (M07, words of safety, within M01's assertions) only the special one is listed.
-- Rules that ask for a statement are broken by what stands in its place; `quote` is that text.
+- A rule that asks for a statement is broken by its absence: such a violation is what an ad shows in the statement's place
+  and has no quote.
 - `media` is where the ad must run for the label to hold; elsewhere it may run anywhere, prescription drugs and
   specific FSMP only in professional media.
 - Approval numbers, certificates and dates are judged as of GOLD_DATE.
@@ -202,21 +203,25 @@ def _faults(phrase: Phrase) -> Iterator[str]:
         yield "near names the rules that a trap nearly breaks, and only a trap has it"
     if phrase.quote and phrase.role is not Role.VIOLATION:
         yield "only a violation has a quote"
-    if phrase.role is Role.VIOLATION and not (phrase.quote or phrase.media or phrase.scene):
-        yield "a violation needs a quote, unless its media or its scene is what violates"
     if phrase.scene and phrase.set is CopySet.A:
         yield "set A is decided by words: a phrase with a scene belongs to set B"
 
 
 def _faults_by_law(phrase: Phrase, pack: PolicyPack) -> Iterator[str]:
-    """What contradicts the policy pack: rules that it lacks, categories to which a rule does not apply."""
+    """What contradicts the policy pack: rules that it lacks or that do not apply, words that cannot be missing."""
     rules = {rule.id: rule for rule in pack.rules}
-    for rule_id in (*phrase.rules, *phrase.near):
-        if rule_id not in rules:
-            yield f"the policy pack has no rule {rule_id}"
-        elif beyond := [one.value for one in phrase.categories if not rules[rule_id].applies_to(one)]:
-            if rule_id in phrase.rules:
-                yield f"{rule_id} does not apply to {', '.join(beyond)}"
+    if unknown := [rule_id for rule_id in (*phrase.rules, *phrase.near) if rule_id not in rules]:
+        yield f"the policy pack has no rule {', '.join(unknown)}"
+        return
+    gold = [rules[rule_id] for rule_id in phrase.rules]
+    for rule in gold:
+        if beyond := [category.value for category in phrase.categories if not rule.applies_to(category)]:
+            yield f"{rule.id} does not apply to {', '.join(beyond)}"
+    absent = any("missing" in rule.parts for rule in gold)
+    if phrase.role is Role.VIOLATION and not (phrase.quote or phrase.media or phrase.scene or absent):
+        yield "a violation needs a quote, unless its media, its scene or an absence is what violates"
+    if phrase.role is Role.NOTICE and not absent:
+        yield "a notice satisfies rules that ask for a statement"
 
 
 def _fill(text: str, product: Product) -> str:
