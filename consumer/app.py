@@ -31,6 +31,7 @@ from consumer.messages import Partition
 from consumer.ops.admin import Controls, operator_controls
 from consumer.ops.health import Probes, probes_and_metrics
 from consumer.ops.http import serving
+from consumer.ops.loop import LoopWatch
 from consumer.ops.metrics import Metrics
 from consumer.pipeline import Parts, Pipeline, Stages
 from consumer.policy.pack import load_pack
@@ -112,6 +113,7 @@ class Consumer:
         controls = Controls(self._skip, self._reset_breaker)
         http, admin = self._settings.http, self._settings.admin
         async with (
+            LoopWatch(self._metrics).watching(),
             serving("http", http.host, http.port, probes_and_metrics(probes, self._metrics)),
             serving("admin", LOOPBACK, admin.port, operator_controls(controls)),
         ):
@@ -133,7 +135,8 @@ class Consumer:
             await prove_transactions(settings.kafka)
         async with started(self._build(settings, self._metrics)) as parts:
             for pool, part in (("decode", parts.decoder), ("ocr", parts.reader)):
-                self._metrics.count_crashes(pool, part)
+                self._metrics.watch_pool(pool, part)
+            self._metrics.show_engine(parts.engine.fingerprint, parts.engine.policy_version)
             _spare_the_living()
             store = S3Store(settings.storage)
             await store.start()

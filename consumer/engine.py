@@ -122,6 +122,11 @@ class TextReader(Protocol):
         """Processes lost since the start."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a process."""
+        ...
+
     async def start(self) -> None:
         """Loads the models; raises StartRefused or WorkerCrashed."""
         ...

@@ -21,7 +21,7 @@ import structlog
 from consumer.creatives.decoder import Decoder
 from consumer.creatives.outage import StorageWatch
 from consumer.decision import decide
-from consumer.engine import AdFacts, Capacity, Engine, NeverFits, Prepared, Price, TextReader
+from consumer.engine import AdFacts, Capacity, Engine, Findings, NeverFits, Prepared, Price, TextReader
 from consumer.errors import PermanentError, StorageUnavailable
 from consumer.flow import ByteBudget
 from consumer.messages import Blob, HeaderFacts, Incoming, MemoryFile, Picture, RawRecord
@@ -74,6 +74,8 @@ class Pipeline:
         self._no_pixels = MemoryFile.create("no-pixels")
         self.budget = ByteBudget(settings.flow.max_bytes)
         """Bytes of all items under way; an item is opened in it before it is judged, and closed after."""
+        self.asked = 0
+        """Ads that the engine has and has not judged."""
 
     @property
     def capacity(self) -> Capacity:
@@ -101,17 +103,25 @@ class Pipeline:
                 prepared = await self._prepare(incoming, trial, clock, held)
             else:
                 prepared = Prepared(submission, (), (), self._quote(submission, ()))
-            with clock.stage("inference"):
-                findings = await self._stages.parts.engine.judge(prepared)
+            with clock.stage("inference") as inference:
+                findings = await self._ask(prepared)
+                inference.leave_out("admission", findings.admission_seconds)
             decided = decide(findings, submission.category, self._settings.policy.unchecked)
             timing = Timing(
                 queued_ms=queued_ms,
                 fetch_ms=clock.ms("fetch"),
                 decode_ms=clock.ms("decode") + clock.ms("ocr"),
-                admission_ms=int(findings.admission_seconds * 1000),
-                inference_ms=max(0, clock.ms("inference") - int(findings.admission_seconds * 1000)),
+                admission_ms=clock.ms("admission"),
+                inference_ms=clock.ms("inference"),
             )
             return make_verdict(incoming, prepared, findings, decided, self.judge_identity, timing)
+
+    async def _ask(self, prepared: Prepared) -> Findings:
+        self.asked += 1
+        try:
+            return await self._stages.parts.engine.judge(prepared)
+        finally:
+            self.asked -= 1
 
     async def _prepare(self, incoming: Incoming, trial: Trial, clock: "Clock", held: ExitStack) -> Prepared:
         submission = incoming.submission
@@ -245,14 +255,21 @@ class Clock:
 class Measured:
     """The block of one stage. A class: a generator costs four times as much, four times an item."""
 
-    __slots__ = ("_clock", "_name", "_started")
+    __slots__ = ("_clock", "_elsewhere", "_name", "_started")
 
     def __init__(self, clock: Clock, name: str) -> None:
         self._clock = clock
         self._name = name
+        self._elsewhere = 0.0
 
-    def __enter__(self) -> None:
+    def leave_out(self, name: str, seconds: float) -> None:
+        """Of the block, `seconds` were spent in another stage."""
+        self._clock.note(name, seconds)
+        self._elsewhere += seconds
+
+    def __enter__(self) -> "Measured":
         self._started = time.perf_counter()
+        return self
 
     def __exit__(self, *_raised: object) -> None:
-        self._clock.note(self._name, time.perf_counter() - self._started)
+        self._clock.note(self._name, max(0.0, time.perf_counter() - self._started - self._elsewhere))

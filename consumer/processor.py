@@ -4,6 +4,7 @@ The one place that decides between another attempt, a dead letter, and holding a
 """
 
 import asyncio
+import time
 import traceback
 
 import structlog
@@ -39,6 +40,9 @@ class Processor:
         self._breaker = breaker
         self._metrics = metrics
         self._backpressure = Backpressure(settings.flow, pipeline.budget, settings.kafka.max_record_bytes)
+        metrics.in_flight_bytes.set_function(lambda: pipeline.budget.used_bytes)
+        metrics.breaker_open.set_function(lambda: breaker.open)
+        metrics.queue_depth.labels("engine").set_function(lambda: pipeline.asked)
 
     def open(self, record: RawRecord) -> None:
         """Counts the record against the bounds."""
@@ -50,8 +54,6 @@ class Processor:
 
     def pauses(self, records_in_flight: int) -> frozenset[str]:
         """Why nothing more may be read now."""
-        self._metrics.in_flight_bytes.set(self._pipeline.budget.used_bytes)
-        self._metrics.breaker_open.set(self._breaker.open)
         capacity = self._pipeline.capacity
         reasons = set(self._backpressure.reasons(records_in_flight, capacity.items, capacity.reason))
         if self._pipeline.storage_out:
@@ -59,6 +61,10 @@ class Processor:
         if self._breaker.open:
             reasons.add("breaker")
         return frozenset(reasons)
+
+    def committed(self, record: RawRecord, judged_at: float) -> None:
+        """Counts a terminal record that is durable."""
+        self._metrics.committed(record.timestamp_ms, judged_at)
 
     def prefer(self, record: RawRecord) -> None:
         """The record's bytes come before those of all others in flight."""
@@ -73,6 +79,7 @@ class Processor:
         if record.value is None:
             self._metrics.withdrawals.inc()
             return None
+        self._metrics.stages["queue"].observe(max(0.0, time.time() - record.timestamp_ms / 1000))
         while True:
             trial = Trial(record)
             try:

@@ -115,6 +115,7 @@ class NoReader:
     """Reads nothing: for engines that do not look at words in pictures."""
 
     crashes = 0
+    waiting = 0
 
     async def start(self) -> None:
         pass

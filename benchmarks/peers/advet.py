@@ -42,6 +42,7 @@ class NoReader:
     """Is never asked: nobody looks at pixels."""
 
     crashes = 0
+    waiting = 0
 
     async def start(self) -> None:
         pass

@@ -61,8 +61,8 @@ class GpuEngine:
         self._launches = Launches(settings, self._process, metrics.gpu)
         self._under_way = 0
         self._suspects: OrderedDict[str, None] = OrderedDict()
-        for pool, part in (("gpu", self._process), ("preparer", self._preparing)):
-            metrics.count_crashes(pool, part)
+        metrics.count_crashes("gpu", self._process)
+        metrics.watch_pool("preparer", self._preparing)
 
     @property
     def fingerprint(self) -> EngineFingerprint:

@@ -5,6 +5,7 @@ getmany → assignment.take → order per key → work.process → delivery.publ
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Hashable
 from typing import Protocol
 
@@ -56,8 +57,11 @@ class Work(Protocol):
         """The dead letter of a record that a person sent there."""
         ...
 
+    def committed(self, record: RawRecord, judged_at: float) -> None:
+        """The record's terminal record, there since `judged_at` (Unix time), is durable."""
+
     def close(self, record: RawRecord) -> None:
-        """Gives back what `open` and `process` counted."""
+        """Gives back what `open` and `process` counted; what is not committed by now is left to the next owner."""
 
     def pauses(self, records_in_flight: int) -> frozenset[str]:
         """Why nothing more may be read now."""
@@ -98,6 +102,11 @@ class Member:
         if rebalance is None or not rebalance.assigned_once:
             return False
         return all(assignment.state is State.ACTIVE for assignment in rebalance.owned.values())
+
+    @property
+    def waiting(self) -> int:
+        """Outcomes that wait to be committed."""
+        return 0 if self._rebalance is None else self._rebalance.waiting
 
     async def run(self, stopping: asyncio.Event) -> int:
         """Joins and works until `stopping` is set, then drains; returns how many records stay unfinished.
@@ -243,7 +252,7 @@ class Member:
         async with self._turns.together():
             terminal = await self._judge(assignment, record)
         self._freed.set()
-        await self._delivery.publish(assignment, record.offset, terminal)
+        await self._publish(assignment, record, terminal)
 
     async def _run_suspect(self, assignment: Assignment, record: RawRecord) -> None:
         crashes = await self._delivery.suspect(assignment, record.offset)
@@ -251,7 +260,13 @@ class Member:
             terminal: Terminal | None = await self._work.crashed(record, crashes)
         else:
             terminal = await self._judge(assignment, record)
+        await self._publish(assignment, record, terminal)
+
+    async def _publish(self, assignment: Assignment, record: RawRecord, terminal: Terminal | None) -> None:
+        judged_at = time.time()
         await self._delivery.publish(assignment, record.offset, terminal)
+        if terminal is not None:
+            self._work.committed(record, judged_at)
 
     async def _judge(self, assignment: Assignment, record: RawRecord) -> Terminal | None:
         """The record's outcome, unless a person skips it before it has one."""

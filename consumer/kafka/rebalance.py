@@ -55,8 +55,12 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
     @property
     def held(self) -> int:
         """Records that count against `flow.max_records`; as many again may wait, judged, for their transaction."""
-        waiting = sum(self._delivery.waiting(assignment) for assignment in self.owned.values())
-        return self.in_flight - min(waiting, self._settings.flow.max_records)
+        return self.in_flight - min(self.waiting, self._settings.flow.max_records)
+
+    @property
+    def waiting(self) -> int:
+        """Outcomes that wait for a transaction."""
+        return sum(self._delivery.waiting(assignment) for assignment in self.owned.values())
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Called by aiokafka inside the rebalance: pauses first, then leaves the rest to activation tasks."""

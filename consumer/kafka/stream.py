@@ -37,6 +37,7 @@ class Stream:
         self._clients = clients
         self._stopping = asyncio.Event()
         self._member: Member | None = None
+        metrics.queue_depth.labels("transaction").set_function(lambda: self._member.waiting if self._member else 0)
 
     @property
     def ready(self) -> bool:

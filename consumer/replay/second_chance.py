@@ -39,6 +39,7 @@ class SecondChance:
         self._settings = settings
         self.open = work.open
         self.prefer = work.prefer
+        self.committed = work.committed
         self.close = work.close
         self.pauses = work.pauses
         self.room = work.room

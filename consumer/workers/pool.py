@@ -162,6 +162,8 @@ class WorkerPool:
         self._closed = False
         self.crashes = 0
         """Workers lost to a crash or an overrun since the start."""
+        self.waiting = 0
+        """Calls that wait for a free worker."""
 
     @property
     def pids(self) -> frozenset[int]:
@@ -196,7 +198,11 @@ class WorkerPool:
         """
         if self._closed or not self._started:
             raise WorkersUnavailable(f"the {self._spec.name} workers are not running")
-        place = await self._places.get()
+        self.waiting += 1
+        try:
+            place = await self._places.get()
+        finally:
+            self.waiting -= 1
         keep = False
         try:
             place = worker = await self._staffed(place)
@@ -274,6 +280,11 @@ class Pooled:
     def crashes(self) -> int:
         """Processes lost to a crash or to the time limit."""
         return self._pool.crashes
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a free process."""
+        return self._pool.waiting
 
     @property
     def pids(self) -> frozenset[int]:

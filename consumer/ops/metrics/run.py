@@ -5,13 +5,14 @@ label up; what somebody else knows already is read at a scrape.
 """
 
 import time
+from importlib.metadata import version
 from typing import Protocol
 
 from prometheus_client import Counter
 
 from consumer.ops.metrics.definitions import Book
 from consumer.ops.metrics.gpu import GpuMetrics
-from schemas import Decision, Reason, Stage
+from schemas import Decision, EngineFingerprint, Reason, Stage
 
 STAGES = ("queue", "fetch", "decode", "ocr", "admission", "inference", "publish")
 PAUSES = ("records", "bytes", "storage", "breaker", "screening", "gpu", "gpu_memory", "gpu_worker")
@@ -43,6 +44,15 @@ class Crashing(Protocol):
     @property
     def crashes(self) -> int:
         """Processes lost since the start."""
+        ...
+
+
+class Pool(Crashing, Protocol):
+    """Processes behind one queue."""
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a free process."""
         ...
 
 
@@ -105,9 +115,9 @@ class Metrics:
         self.queue_depth = book.gauge(
             "advet_queue_depth",
             "items",
-            "Waiting, read at the scrape. decode, ocr: calls that wait for a process; engine: ads that the engine has "
+            "Waiting, read at the scrape. decode, ocr, preparer: calls that wait for a process; engine: ads that the engine has "
             "and has not judged; transaction: outcomes that wait to be committed.",
-            {"queue": "decode, ocr, engine, transaction"},
+            {"queue": "decode, ocr, preparer, engine, transaction"},
         )
         self.paused_partitions = book.gauge(
             "advet_paused_partitions", "partitions", "Assigned partitions not read now."
@@ -158,6 +168,16 @@ class Metrics:
     def count_crashes(self, pool: str, workers: Crashing) -> None:
         """Exports `workers.crashes` as they are at every scrape."""
         self.worker_crashes.watch(pool, lambda: workers.crashes)
+
+    def show_engine(self, engine: EngineFingerprint, policy_version: str) -> None:
+        """Says what runs."""
+        self.info.clear()
+        self.info.labels(version("advet"), engine.name, engine.model, policy_version).set(1)
+
+    def watch_pool(self, pool: str, workers: Pool) -> None:
+        """Exports crashes and queue of a pool as they are at every scrape."""
+        self.count_crashes(pool, workers)
+        self.queue_depth.labels(pool).set_function(lambda: workers.waiting)
 
     def committed(self, timestamp_ms: int, judged_at: float) -> None:
         """The terminal record of a submission of `timestamp_ms` is durable; it was made at `judged_at` (Unix time)."""

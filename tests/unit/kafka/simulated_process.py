@@ -191,6 +191,12 @@ class Judge:
     def prefer(self, record: RawRecord) -> None:
         pass
 
+    def committed(self, record: RawRecord, judged_at: float) -> None:
+        tp = TopicPartition(record.partition.topic, record.partition.number)
+        coverage = self._process.broker.coverage(tp)
+        durable = record.offset < coverage.low or record.offset in coverage.finished
+        assert durable, "called committed, and is not"
+
     def room(self, records_in_flight: int) -> int:
         return max(1, self._max_records - records_in_flight)
 
