@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.cli.options import category_option, settings_options
+from consumer.cli.policy_eval import eval_command
 from consumer.errors import StartRefused
 from consumer.policy.difference import differences
 from consumer.policy.pack import PolicyPack, Rule, load_pack
@@ -121,6 +122,9 @@ def test(loaded: Loaded, as_json: bool) -> None:
         click.echo(f"{len(examples) - len(wrong)} of {len(examples)} examples of {tried} rules hold")
     if wrong:
         raise SystemExit(1)
+
+
+policy_group.add_command(eval_command)
 
 
 def _facts(pack: PolicyPack) -> dict[str, Any]:
