@@ -6,7 +6,7 @@ the policy pack's word lists; held_out ones after the tune ones, and no word lis
 How phrases are labelled:
 - A phrase breaks every rule it lists, in each of its categories, and no other. Of two rules of which one is the special
   case of the other (M07, words of safety, within M01's assertions) only the special one is listed.
-- A rule that asks for a statement is broken by its absence: such a violation is what an ad shows in the statement's place
+- A rule that asks for a statement is broken by its absence: such a violation is what an ad shows in its place
   and has no quote.
 - `media` is where the ad must run for the label to hold; elsewhere it may run anywhere, prescription drugs and
   specific FSMP only in professional media.
