@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import sys
 import tempfile
 import time
@@ -60,23 +61,24 @@ async def whole(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         stack.write_config(folder / "advet.toml")
         flags = {
             "engine-name": "gpu", "gpu-model": args.model, "gpu-device": args.device, "gpu-preparers": args.preparers,
-            "gpu-max-output-tokens": args.max_output_tokens, "ocr-workers": args.ocr_workers, "ocr-threads": 2,
-            "creatives-decoders": 4, "flow-max-records": 256, "flow-max-bytes": 2 * 2**30, "http-port": port,
+            "gpu-max-output-tokens": args.max_output_tokens, "ocr-workers": args.ocr_workers,
+            "ocr-threads": args.ocr_threads, "creatives-decoders": 4, "flow-max-records": 256, "flow-max-bytes": 2 * 2**30, "http-port": port,
             "admin-port": 0, "logs-format": "json",
         }  # fmt: skip
         command = [sys.executable, "-m", "consumer", "run", "--config", str(folder / "advet.toml")]
         for name, value in flags.items():
             command += [f"--{name}", str(value)]
         async with OutcomeReader(stack.settings, from_beginning=True) as reader:
-            consumer = Child.spawn(Program("consumer", tuple(command), folder))
+            modules = {"PYTHONPATH": os.pathsep.join(sys.path)}
+            consumer = Child.spawn(Program("consumer", tuple(command), folder, modules))
             try:
                 warm = outgoing("warm", 4)
                 await submit(stack.settings, warm, lambda _one: None)
-                await _collect(reader, len(warm), READY_SECONDS)
+                await _collect(reader, consumer, len(warm), READY_SECONDS)
                 events = outgoing("service", args.ads)
                 await submit(stack.settings, events, lambda _one: None)
                 started = time.monotonic()
-                seen = await _collect(reader, len(events), DEADLINE_SECONDS)
+                seen = await _collect(reader, consumer, len(events), DEADLINE_SECONDS)
                 seconds = time.monotonic() - started
             finally:
                 await consumer.stop(30)
@@ -94,10 +96,15 @@ async def whole(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-async def _collect(reader: OutcomeReader, count: int, deadline_seconds: float) -> dict[str, list[object]]:
+async def _collect(
+    reader: OutcomeReader, consumer: Child, count: int, deadline_seconds: float
+) -> dict[str, list[object]]:
+    """Key → outcomes, until there are `count` keys or time is up. Raises ChildFailed when the consumer has ended."""
     seen: dict[str, list[object]] = {}
     end = time.monotonic() + deadline_seconds
     while len(seen) < count and time.monotonic() < end:
+        if not consumer.alive:
+            raise consumer.failure("ended")
         for output in await reader.poll(100):
             if not isinstance(output.item, Unreadable):
                 seen.setdefault(str(output.key), []).append(output.item)
@@ -144,6 +151,7 @@ def main() -> None:
     parser.add_argument("--ads", type=int, default=300)
     parser.add_argument("--preparers", type=int, default=4)
     parser.add_argument("--ocr-workers", type=int, default=5)
+    parser.add_argument("--ocr-threads", type=int, default=2)
     parser.add_argument("--max-output-tokens", type=int, default=96)
     args = parser.parse_args()
     result: dict[str, Any] = {"machine": machine(args.device)}
