@@ -62,8 +62,8 @@ async def whole(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         flags = {
             "engine-name": "gpu", "gpu-model": args.model, "gpu-device": args.device, "gpu-preparers": args.preparers,
             "gpu-max-output-tokens": args.max_output_tokens, "ocr-workers": args.ocr_workers,
-            "ocr-threads": args.ocr_threads, "creatives-decoders": 4, "flow-max-records": 256, "flow-max-bytes": 2 * 2**30, "http-port": port,
-            "admin-port": 0, "logs-format": "json",
+            "ocr-threads": args.ocr_threads, "creatives-decoders": 4, "flow-max-records": 256,
+            "flow-max-bytes": 2 * 2**30, "http-port": port, "admin-port": 0, "logs-format": "json",
         }  # fmt: skip
         command = [sys.executable, "-m", "consumer", "run", "--config", str(folder / "advet.toml")]
         for name, value in flags.items():
