@@ -2,47 +2,18 @@
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consumer.cli.moment import Moment
 from consumer.cli.options import utf8_only
 from consumer.replay.plan import Looked
 from consumer.replay.selection import Selection
 from schemas import Reason, Stage
-
-_AGO = re.compile(r"(\d{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.3 and not before
-    """`90m` ago, or an ISO 8601 time with its zone."""
-
-    name = "moment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment, in UTC."""
-        if isinstance(value, datetime):
-            return value
-        ago = _AGO.fullmatch(str(value))
-        try:
-            if ago is not None:
-                return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            moment = datetime.fromisoformat(str(value))
-        except (ValueError, OverflowError):
-            self.fail(_moment_help(value), param, ctx)
-        if moment.tzinfo is None:
-            self.fail(_moment_help(value), param, ctx)
-        return moment.astimezone(UTC)
-
-
-def _moment_help(value: object) -> str:
-    return f"{value!r} is neither a time ago (90s, 30m, 2h, 7d) nor one with its zone, like 2026-11-22T08:00:00+08:00"
 
 
 def _each_utf8(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
