@@ -19,9 +19,10 @@ from consumer.kafka.at_least_once import AtLeastOnce
 from consumer.kafka.connection import AIOKAFKA, Clients, client_options, topic_partition
 from consumer.kafka.delivery import Delivery, Reached
 from consumer.kafka.exactly_once import ExactlyOnce
+from consumer.kafka.hearing import Hearing, heartbeat_seconds
 from consumer.kafka.rebalance import Rebalance
 from consumer.kafka.turns import Turns
-from consumer.messages import Partition, RawRecord, Terminal
+from consumer.messages import Holding, Partition, RawRecord, Terminal
 from consumer.ops.metrics import Metrics
 from consumer.settings import MIB, Settings
 
@@ -87,6 +88,7 @@ class Member:
             if settings.delivery == "exactly_once"
             else AtLeastOnce(settings, self._consumer, metrics)
         )
+        self._hearing = Hearing(settings, self._consumer)
         self._turns = Turns()
         self._freed = asyncio.Event()
         """Something in flight has finished, so a pause may be over."""
@@ -97,11 +99,19 @@ class Member:
 
     @property
     def ready(self) -> bool:
-        """Whether the group has answered and every assigned partition can be read."""
+        """Whether the group has answered, still does, and every assigned partition can be read; see `Hearing` for how
+        late this falls when the brokers are gone.
+        """
         rebalance = self._rebalance
-        if rebalance is None or not rebalance.assigned_once:
+        if rebalance is None or not rebalance.assigned_once or self._hearing.lost:
             return False
         return all(assignment.state is State.ACTIVE for assignment in rebalance.owned.values())
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        """The partitions that this member owns."""
+        owned = self._rebalance.owned if self._rebalance is not None else {}
+        return tuple(assignment.holding(self._pauses) for assignment in owned.values())
 
     @property
     def waiting(self) -> int:
@@ -116,7 +126,9 @@ class Member:
         try:
             async with asyncio.TaskGroup() as tasks:
                 rebalance = await self._join(tasks)
+                listening = tasks.create_task(self._hearing.listen())
                 await self._poll(rebalance, tasks, stopping)
+                listening.cancel()
                 owned = list(rebalance.owned.values())
                 unfinished = await rebalance.drain(owned, self._settings.flow.drain_seconds)
                 # leaves first: a rebalance from here on would hand out partitions that nobody reads
@@ -315,7 +327,7 @@ def _consumer(settings: Settings, clients: Clients) -> AIOKafkaConsumer:
         isolation_level="read_committed",
         session_timeout_ms=int(kafka.session_timeout_seconds * 1000),
         rebalance_timeout_ms=int(kafka.rebalance_timeout_seconds * 1000),
-        heartbeat_interval_ms=int(min(3, kafka.session_timeout_seconds / 6) * 1000),
+        heartbeat_interval_ms=int(heartbeat_seconds(kafka.session_timeout_seconds) * 1000),
         max_poll_interval_ms=int(max(300, kafka.session_timeout_seconds * 2) * 1000),
         max_partition_fetch_bytes=max(MIB, kafka.max_record_bytes),
         # the group's leader sees added partitions only then; aiokafka's default is five minutes

@@ -1,8 +1,12 @@
 """What the small HTTP port answers: probes for the orchestrator, metrics for Prometheus.
 
-Answering at all is liveness: the server runs on the consumer's own event loop. Paused for memory, storage
-or a full pipeline is live and ready; readiness falls while partitions are being activated and when
-draining.
+`/livez` is the event loop's heartbeat and nothing else: the server runs on that loop, so answering at all is the
+answer. Kafka, storage and memory never end a process that can wait for them. `/startupz`: brokers tried, models loaded
+and warmed up. `/readyz`: in the group, all that was assigned can be read, not draining, breaker closed. Paused for
+memory, storage or a full pipeline is ready.
+
+When the brokers are gone, `/readyz` falls after `kafka.session_timeout_seconds` without an answer of the group's
+coordinator and a heartbeat (a sixth of that, 3 s at most): until then the member may still be in its group.
 """
 
 from collections.abc import Callable
@@ -26,8 +30,8 @@ class Probes:
     ready: Callable[[], bool]
 
 
-def probes_and_metrics(probes: Probes, metrics: Metrics) -> Starlette:
-    """`/livez`, `/startupz`, `/readyz` and `/metrics`."""
+def probes_and_metrics(probes: Probes, metrics: Metrics, *others: Route) -> Starlette:
+    """`/livez`, `/startupz`, `/readyz` and `/metrics`, and what `others` answer."""
 
     def probe(path: str, check: Callable[[], bool]) -> Route:
         async def answer(_request: Request) -> Response:
@@ -44,5 +48,6 @@ def probes_and_metrics(probes: Probes, metrics: Metrics) -> Starlette:
             probe("/startupz", probes.started),
             probe("/readyz", probes.ready),
             Route("/metrics", exposition),
+            *others,
         ]
     )

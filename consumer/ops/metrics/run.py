@@ -8,10 +8,11 @@ import time
 from importlib.metadata import version
 from typing import Protocol
 
-from prometheus_client import Counter
+from prometheus_client import Counter, ProcessCollector
 
 from consumer.ops.metrics.definitions import Book
 from consumer.ops.metrics.gpu import GpuMetrics
+from consumer.ops.metrics.lag import PartitionLagMetrics
 from schemas import Decision, EngineFingerprint, Reason, Stage
 
 STAGES = ("queue", "fetch", "decode", "ocr", "admission", "inference", "publish")
@@ -65,7 +66,9 @@ class Metrics:
         self._flow(self.book.part("What is under way"))
         self._delivery(self.book.part("Group and transactions"))
         self._process(self.book.part("The process"))
+        self.lag = PartitionLagMetrics(self.book.part("Lag of a partition"))
         self.gpu = GpuMetrics(self.book.part("The GPU judge"))
+        ProcessCollector(registry=self.book.registry)
         self._reasons: frozenset[str] = frozenset()
 
     def _outcomes(self, book: Book) -> None:
@@ -115,8 +118,8 @@ class Metrics:
         self.queue_depth = book.gauge(
             "advet_queue_depth",
             "items",
-            "Waiting, read at the scrape. decode, ocr, preparer: calls that wait for a process; engine: ads that the engine has "
-            "and has not judged; transaction: outcomes that wait to be committed.",
+            "Read at the scrape. decode, ocr, preparer: calls that wait for a process; engine: ads that the engine has and "
+            "has not judged; transaction: outcomes that wait to be committed.",
             {"queue": "decode, ocr, preparer, engine, transaction"},
         )
         self.paused_partitions = book.gauge(

@@ -385,6 +385,9 @@ class SimulatedConsumer:
                 self._listener.on_partitions_assigned(set(assigned))
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
+    async def committed(self, tp: TopicPartition) -> int | None:
+        return self.process.broker.coverage(tp).low
+
     async def getmany(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         await self.process.point()
         if not (found := self._fetch(max_records)):
