@@ -7,18 +7,19 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from consumer.evaluation.copy import GOLD_DATE
 from schemas import Category, Decision, Media
 from schemas.submission import Certificate
 
 ITEMS: Final = "items.jsonl"
 IMAGES: Final = "images"
-SUBMITTED_AT: Final = datetime(2026, 6, 1, 8, tzinfo=UTC)
+SUBMITTED_AT: Final = datetime.combine(GOLD_DATE, time(8), UTC)
 """When every item was handed in: what has expired must not depend on the day of the evaluation."""
 
 SetName = Literal["A", "B"]
@@ -167,7 +168,7 @@ def stratified(items: Sequence[Item], count: int) -> tuple[Item, ...]:
     """
     chosen: Counter[tuple[str, str]] = Counter()
     left = {index: _features(item) for index, item in enumerate(items)}
-    taken = []
+    taken: list[int] = []
     while left and len(taken) < count:
         index = min(left, key=lambda one: (sum(chosen[feature] for feature in left[one]) / len(left[one]), one))
         chosen.update(left.pop(index))
