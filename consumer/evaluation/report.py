@@ -194,14 +194,25 @@ def _belongs(set_name: str, part: str, item: Item) -> bool:
 
 def _perturbed(text: Counted, ocr: Counted) -> Iterator[Perturbed]:
     """Each perturbation and strength that occurs; unperturbed ads come first, as `none`."""
-    reference = text.where(_untouched).f1
     found = sorted({(item.perturbation or "", item.strength) for item in ocr.items})
     for name, strength in found:
         same = partial(_perturbed_by, name, strength)
         here, there = ocr.where(same), text.where(same)
-        if here.items and reference is not None and there.f1 is not None:
-            value = here.scored()["decision_f1"]
-            yield Perturbed(name or "none", strength, len(here.items), there.f1, value, reference - value.value)
+        drop = _drop(text, here)
+        if drop is not None and there.f1 is not None:
+            yield Perturbed(name or "none", strength, len(here.items), there.f1, here.scored()["decision_f1"], drop)
+
+
+def _drop(text: Counted, ocr: Counted) -> float | None:
+    """Decision F1 on gold text of the ads as they were before anything was done to them, less that on OCR."""
+    wanted = {_original(item.id) for item in ocr.items}
+    before = text.where(lambda item: item.id in wanted)
+    return before.f1 - ocr.f1 if before.f1 is not None and ocr.f1 is not None else None
+
+
+def _original(item_id: str) -> str:
+    """The ad that a perturbed one was made from."""
+    return item_id.partition("~")[0]
 
 
 def _perturbed_by(name: str, strength: int, item: Item) -> bool:
@@ -217,14 +228,11 @@ def _bars(groups: Sequence[Group], in_a: Mapping[str, Counted]) -> tuple[Bar, ..
     text = next(
         (group.scores for group in groups if (group.set, group.part, group.judge) == ("A", EVERY_PART, TEXT)), {}
     )
-    reference = in_a[TEXT].where(_untouched).f1
-
     def of(name: str) -> float | None:
         return text[name].value if name in text else None
 
     def drop(wanted: Callable[[Item], bool]) -> float | None:
-        on_ocr = in_a[OCR].where(wanted).f1 if OCR in in_a else None
-        return reference - on_ocr if reference is not None and on_ocr is not None else None
+        return _drop(in_a[TEXT], in_a[OCR].where(wanted)) if OCR in in_a else None
 
     return (
         Bar("decision F1 on gold text", of("decision_f1"), 0.97, at_least=True),

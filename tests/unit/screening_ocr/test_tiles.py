@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.screening.tiles import MAX_TILES, READABLE_SCALE, scale_of, tiles_of
@@ -10,6 +10,7 @@ from consumer.screening.tiles import MAX_TILES, READABLE_SCALE, scale_of, tiles_
 SIDES = st.integers(1, 40_000)
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES, st.integers(320, 10_000))
 def test_tiles_cover_the_scaled_picture_and_each_line_has_a_tile(width: int, height: int, max_side: int) -> None:
     scale = scale_of(width, height, max_side)
