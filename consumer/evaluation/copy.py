@@ -17,7 +17,7 @@ How phrases are labelled:
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from enum import StrEnum
 from importlib.resources import files
@@ -137,19 +137,15 @@ class Copy:
         return tuple(product for product in self.products if product.category is category)
 
 
-_PHRASE: Final = TypeAdapter(Phrase)
-_PRODUCT: Final = TypeAdapter(Product)
-
-
 def load_copy(folder: Path | None = None, pack: PolicyPack | None = None) -> Copy:
     """Reads and checks the copy; None is what ships. Raises CopyInvalid: file, phrase, reason."""
     root: Traversable = folder or SHIPPED
     pack = pack or load_pack()
-    products = _entries(root / PRODUCTS_FILE, "product", _PRODUCT)
+    products = _entries(root / PRODUCTS_FILE, "product", Product)
     phrases: list[Phrase] = []
     origins: dict[str, str] = {}
     for file in sorted((one for one in root.iterdir() if one.name.endswith(".toml")), key=lambda one: one.name):
-        for phrase in _entries(file, "phrase", _PHRASE) if file.name != PRODUCTS_FILE else ():
+        for phrase in _entries(file, "phrase", Phrase) if file.name != PRODUCTS_FILE else ():
             if phrase.id in origins:
                 raise CopyInvalid(f"{file.name}: {phrase.id}: the id is taken in {origins[phrase.id]}; choose another")
             origins[phrase.id] = file.name
@@ -160,7 +156,7 @@ def load_copy(folder: Path | None = None, pack: PolicyPack | None = None) -> Cop
     return Copy(tuple(phrases), tuple(products))
 
 
-def _entries(file: Traversable, table: str, form: TypeAdapter[_Entry]) -> list[_Entry]:
+def _entries(file: Traversable, table: str, kind: type[_Entry]) -> list[_Entry]:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -170,14 +166,16 @@ def _entries(file: Traversable, table: str, form: TypeAdapter[_Entry]) -> list[_
     found = document.pop(table, None)
     if document or not isinstance(found, list) or not found:
         raise CopyInvalid(f"{file.name}: must hold [[{table}]] tables and nothing else")
-    return [_entry(f"{file.name}: {table} number {number}", one, form) for number, one in enumerate(found, 1)]
+    form, known = TypeAdapter(kind), [field.name for field in fields(kind)]
+    return [_entry(f"{file.name}: {table} number {number}", one, form, known) for number, one in enumerate(found, 1)]
 
 
-def _entry(where: str, table: dict[str, Any], form: TypeAdapter[_Entry]) -> _Entry:
-    known = Phrase.__dataclass_fields__ | Product.__dataclass_fields__
+def _entry(where: str, table: Any, form: TypeAdapter[_Entry], known: list[str]) -> _Entry:
+    if not isinstance(table, dict):
+        raise CopyInvalid(f"{where}: must be a table")
+    if unknown := sorted(table.keys() - set(known)):
+        raise CopyInvalid(f"{where}: unknown key {', '.join(unknown)}; use {', '.join(known)}")
     try:
-        if unknown := sorted(table.keys() - known.keys()):
-            raise CopyInvalid(f"{where}: unknown key {', '.join(unknown)}; use {', '.join(known)}")
         return form.validate_python(table)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
