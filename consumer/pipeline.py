@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Reserve = Callable[[int], Awaitable[None]]
+StageEnded = Callable[[str, float, float], None]
+"""Name, seconds, and when it started: a reading of `time.perf_counter`."""
 
 
 class CreativeSource(Protocol):
@@ -67,10 +69,13 @@ class Stages:
 class Pipeline:
     """The steps, for any number of submissions at a time."""
 
-    def __init__(self, settings: Settings, stages: Stages, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, stages: Stages, metrics: Metrics, stage_ended: StageEnded | None = None
+    ) -> None:
         self._settings = settings
         self._stages = stages
         self._metrics = metrics
+        self._stage_ended = stage_ended
         self._no_pixels = MemoryFile.create("no-pixels")
         self.budget = ByteBudget(settings.flow.max_bytes)
         """Bytes of all items under way; an item is opened in it before it is judged, and closed after."""
@@ -95,7 +100,7 @@ class Pipeline:
 
     async def judge(self, incoming: Incoming, trial: Trial) -> AdVerdict:
         """One attempt. Raises PermanentError, TransientError, or whatever is wrong with us."""
-        clock = Clock(self._metrics)
+        clock = Clock(self._metrics, self._stage_ended)
         queued_ms = max(0, int(time.time() * 1000) - incoming.record.timestamp_ms)
         submission = incoming.submission
         with ExitStack() as held:
@@ -232,20 +237,23 @@ async def _all(work: Iterator[Coroutine[Any, Any, T]]) -> Sequence[T]:
 class Clock:
     """Time spent by one attempt in each stage."""
 
-    __slots__ = ("_metrics", "_seconds")
+    __slots__ = ("_ended", "_metrics", "_seconds")
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, ended: StageEnded | None = None) -> None:
         self._metrics = metrics
+        self._ended = ended
         self._seconds: dict[str, float] = {}
 
     def stage(self, name: str) -> "Measured":
         """Measures a block; a stage that raises is measured as well."""
         return Measured(self, name)
 
-    def note(self, name: str, seconds: float) -> None:
+    def note(self, name: str, seconds: float, started: float) -> None:
         """A stage has ended."""
         self._seconds[name] = seconds
         self._metrics.stages[name].observe(seconds)
+        if self._ended is not None:
+            self._ended(name, seconds, started)
 
     def ms(self, name: str) -> int:
         """Whole milliseconds of a stage; 0 for one that there was no need of."""
@@ -263,8 +271,8 @@ class Measured:
         self._elsewhere = 0.0
 
     def leave_out(self, name: str, seconds: float) -> None:
-        """Of the block, `seconds` were spent in another stage."""
-        self._clock.note(name, seconds)
+        """Of the block, the first `seconds` were spent in another stage."""
+        self._clock.note(name, seconds, self._started)
         self._elsewhere += seconds
 
     def __enter__(self) -> "Measured":
@@ -272,4 +280,5 @@ class Measured:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        self._clock.note(self._name, max(0.0, time.perf_counter() - self._started - self._elsewhere))
+        started = self._started + self._elsewhere
+        self._clock.note(self._name, max(0.0, time.perf_counter() - started), started)

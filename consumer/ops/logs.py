@@ -8,7 +8,7 @@ import structlog
 
 from consumer.settings import LogSettings
 
-QUIET_LOGGERS = ("aiokafka", "botocore", "boto3", "urllib3", "uvicorn")
+QUIET_LOGGERS = ("aiokafka", "botocore", "boto3", "opentelemetry", "urllib3", "uvicorn")
 """Libraries that repeat themselves while a peer is down: only their errors, and each once a minute."""
 REPEAT_SECONDS = 60.0
 REMEMBERED = 1000
