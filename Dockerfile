@@ -23,9 +23,10 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin advet
 COPY --from=builder /opt/advet /opt/advet
-# The probes must be reachable from outside of the container; the default is loopback. Libraries keep caches in HOME: the
-# root is meant to be read-only, with a small /tmp.
-ENV PATH=/opt/advet/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ADVET_HTTP__HOST=0.0.0.0 ADVET_HTTP__PORT=9464
+# Probes and metrics must be reachable from outside of the container; the default is loopback.
+ENV ADVET_HTTP__HOST=0.0.0.0 ADVET_HTTP__PORT=9464 ADVET_LAG__HOST=0.0.0.0 ADVET_LAG__PORT=9466
+# Libraries keep caches in HOME: the root is meant to be read-only, with a small /tmp.
+ENV PATH=/opt/advet/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 WORKDIR /opt/advet
 EXPOSE 9464 9466

@@ -95,4 +95,4 @@ def pod_templates(manifests: list[Manifest]) -> Iterator[Manifest]:
 def settings_file(manifests: list[Manifest]) -> str:
     """The TOML that the pods mount."""
     [content] = [m["data"]["advet.toml"] for m in manifests if m["kind"] == "ConfigMap"]
-    return content
+    return str(content)

@@ -4,6 +4,7 @@ The image itself was never built here.
 """
 
 import fnmatch
+import os
 import re
 import shutil
 import subprocess
@@ -11,10 +12,15 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
+from consumer.settings import load
 from tests.unit.deploy.manifests import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 STATEMENTS = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE)).splitlines()
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - of a container that shows nothing it is not asked to
 
 
 def statements(name: str) -> list[str]:
@@ -48,6 +54,19 @@ def test_it_runs_as_nobody_in_particular_under_tini() -> None:
     assert statements("USER") == ["10001:10001"]
     assert statements("ENTRYPOINT") == ['["tini", "--", "advet"]']
     assert STATEMENTS.index("USER 10001:10001") < STATEMENTS.index('CMD ["run"]')
+
+
+def test_its_environment_is_settings_of_advet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which listen where a probe from outside can reach them; the operator's port stays on loopback, always."""
+    for name in [name for name in os.environ if name.startswith("ADVET_")]:
+        monkeypatch.delenv(name)
+    variables = dict(word.split("=", 1) for line in statements("ENV") for word in line.split())
+    for name, value in variables.items():
+        if name.startswith("ADVET_"):
+            monkeypatch.setenv(name, value)
+    settings = load().settings
+    assert (settings.http.host, settings.lag.host) == (EVERYWHERE, EVERYWHERE)
+    assert statements("EXPOSE") == [f"{settings.http.port} {settings.lag.port}"]
 
 
 def test_no_weights_and_no_secrets() -> None:

@@ -134,10 +134,11 @@ def test_commands_are_advets_own(manifests: list[Manifest]) -> None:
 
 def test_probes_ask_what_they_are_for(manifests: list[Manifest]) -> None:
     paths = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
-    for template in pod_templates(manifests):
-        [container] = template["spec"]["containers"]
-        assert {probe: container[probe]["httpGet"]["path"] for probe in paths} == paths
-        assert {container[probe]["httpGet"]["port"] for probe in paths} == {container["ports"][0]["name"]}
+    for name, expected in {"advet": paths, "advet-lag": {"livenessProbe": "/livez"}}.items():
+        [container] = one(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"]
+        probes = {probe: content["httpGet"] for probe, content in container.items() if probe.endswith("Probe")}
+        assert {probe: content["path"] for probe, content in probes.items()} == expected
+        assert {content["port"] for content in probes.values()} == {container["ports"][0]["name"]}
 
 
 def test_ports_are_those_of_the_settings(manifests: list[Manifest]) -> None:
