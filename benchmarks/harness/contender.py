@@ -66,13 +66,21 @@ class Running:
 
     def transactions(self) -> float | None:
         """Transactions that advet has committed so far; None for others."""
+        return self._metric("advet_transactions_total")
+
+    def stall_ms(self) -> float | None:
+        """The longest block of advet's event loop in the last minute; None for others."""
+        seconds = self._metric("advet_event_loop_stall_seconds")
+        return None if seconds is None else 1000 * seconds
+
+    def _metric(self, name: str) -> float | None:
         if self.port is None:
             found = re.search(rb'"port": (\d+)', self.child.program.log.read_bytes())
             if found is None:
                 return None
             self.port = int(found[1])
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
-            sample = re.search(rb"^advet_transactions_total (\S+)$", answer.read(), re.MULTILINE)
+            sample = re.search(rb"^%s (\S+)$" % name.encode(), answer.read(), re.MULTILINE)
         return float(sample[1]) if sample else None
 
 

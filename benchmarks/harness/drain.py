@@ -35,6 +35,8 @@ class Drained:
     broker_cpu_ms_per_event: float
     strangers_share: float
     peak_rss_mib: float
+    stall_ms: float | None
+    """Longest block of advet's event loop, in the last minute of the run."""
     lost: int
     duplicates: int
 
@@ -54,6 +56,7 @@ async def drain(
             await asyncio.sleep(POLL_SECONDS)
             samples.append((await _committed(ground, running), Sample.take(running.child.pid, ground.broker_pid, pids)))
         rss = peak_rss_bytes(running.child.pid)
+        stall_ms = await asyncio.to_thread(running.stall_ms)
     first = next((i for i, (count, _) in enumerate(samples) if count >= WARM_UP_SHARE * len(names)), 0)
     first = min(first, len(samples) - 2) if len(samples) > 1 else 0
     spent = Spent.between(samples[first][1], samples[-1][1])
@@ -71,6 +74,7 @@ async def drain(
         1000 * spent.broker_share * spent.seconds / measured,
         spent.strangers_share,
         rss / 2**20,
+        stall_ms,
         *faults(written, names),
     )
 

@@ -40,6 +40,8 @@ class Paced:
     peak_rss_mib: float
     transactions_per_partition_second: float | None
     idle_transactions: float | None
+    stall_ms: float | None
+    """Longest block of advet's event loop, in the last minute of the run."""
     lost: int
     duplicates: int
 
@@ -122,6 +124,7 @@ async def _measure(
     after = Sample.take(running.child.pid, ground.broker_pid, pids)
     committed = await _transactions(running)
     await receipts.wait(LAST_SECONDS)
+    stall_ms = await asyncio.to_thread(running.stall_ms)
     idle = await _idle(ground, running)
     spent = Spent.between(before, after)
     measured = list(islice(receipts.sent, warm, None))
@@ -143,6 +146,7 @@ async def _measure(
         peak_rss_bytes(running.child.pid) / 2**20,
         None if per_second is None else per_second / partitions,
         idle,
+        stall_ms,
         *faults(receipts.written, receipts.sent),
     )
 

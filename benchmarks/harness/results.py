@@ -44,10 +44,17 @@ def ratios(runs: Sequence[Drained]) -> dict[str, Numbers]:
     }
 
 
-DRAINED = ("events_per_second", "cpu_ms_per_event", "broker_cpu_ms_per_event", "peak_rss_mib", "strangers_share")
+DRAINED = (
+    "events_per_second",
+    "cpu_ms_per_event",
+    "broker_cpu_ms_per_event",
+    "peak_rss_mib",
+    "stall_ms",
+    "strangers_share",
+)
 PACED = (
     "p50_ms", "p99_ms", "cpu_ms_per_event", "contender_share", "broker_share", "peak_rss_mib",
-    "transactions_per_partition_second", "idle_transactions", "strangers_share",
+    "transactions_per_partition_second", "idle_transactions", "stall_ms", "strangers_share",
 )  # fmt: skip
 
 
@@ -65,6 +72,7 @@ def drained_table(path: str, runs: Sequence[Drained]) -> Table:
         "CPU ms/event",
         "broker ms/event",
         "peak RSS MiB",
+        "stall ms",
         "lost",
         "double",
     ):
@@ -79,6 +87,7 @@ def drained_table(path: str, runs: Sequence[Drained]) -> Table:
             _shown(numbers["cpu_ms_per_event"], "{:.3f}"),
             _shown(numbers["broker_cpu_ms_per_event"], "{:.3f}"),
             _shown(numbers["peak_rss_mib"], "{:.0f}"),
+            _shown(numbers["stall_ms"], "{:.0f}"),
             str(sum(run.lost for run in own)),
             str(sum(run.duplicates for run in own)),
         )
@@ -90,7 +99,7 @@ def paced_table(runs: Sequence[Paced]) -> Table:
     table = Table(title=f"null path at {runs[0].rate:g} events/s", title_justify="left")
     columns = (
         "contender", "p50 ms", "p99 ms", "CPU ms/event", "broker CPU %", "peak RSS MiB", "tx/s a partition",
-        "tx idle", "lost", "double",
+        "tx idle", "stall ms", "lost", "double",
     )  # fmt: skip
     for name in columns:
         table.add_column(name, justify="left" if name == "contender" else "right")
@@ -105,6 +114,7 @@ def paced_table(runs: Sequence[Paced]) -> Table:
             _shown(numbers["peak_rss_mib"], "{:.0f}"),
             _shown(numbers["transactions_per_partition_second"], "{:.1f}"),
             _shown(numbers["idle_transactions"], "{:.0f}"),
+            _shown(numbers["stall_ms"], "{:.0f}"),
             str(sum(run.lost for run in own)),
             str(sum(run.duplicates for run in own)),
         )
