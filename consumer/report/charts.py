@@ -17,26 +17,27 @@ MEANT: Mapping[str, str] = {
     "median": "#2e8b57", "99 %": "#c0392b",
 }  # fmt: skip
 """Names whose colour says what they are."""
-UNITS: Mapping[Unit, Mapping[str, Any]] = {
-    "seconds": {"ticksuffix": " s", "hoverformat": ".3~g"},
-    "bytes": {"ticksuffix": "B", "tickformat": ".3~s", "hoverformat": ".4~s"},
-    "count": {"tickformat": ",~r", "hoverformat": ",.3~r"},
-    "rate": {"ticksuffix": " /s", "hoverformat": ".3~g"},
-}
+SUFFIXES: Mapping[Unit, str] = {"seconds": " s", "rate": " /s", "count": ""}
+FEW = 5
+"""Up to so many, an axis counts one by one."""
 LINE = "#e8edf1"
 
 
 def figures(picture: Picture, zone: tzinfo) -> dict[str, dict[str, Any]]:
     """One figure, as plotly's JSON, for each picture that has data; times are those of `zone`."""
     moments = picture.window.moments(zone)
-    span = [moments[0], moments[-1]]
+    first = picture.origin.covered.index(True)
+    span = [moments[max(0, first - 1)], moments[-1]]
     return {panel.name: _figure(panel, moments, span).to_plotly_json() for panel in picture.panels if panel.series}
 
 
 def _figure(panel: Panel, moments: Sequence[datetime], span: Sequence[datetime]) -> go.Figure:
     figure = go.Figure()
+    highest = _highest(panel)
+    scale, suffix = _binary(highest) if panel.unit == "bytes" else (1, SUFFIXES[panel.unit])
     times = [_naive(moment) for moment in moments]
-    for number, (name, values) in enumerate(panel.series.items()):
+    for number, (name, known) in enumerate(panel.series.items()):
+        values = [None if value is None else value / scale for value in known]
         colour = MEANT.get(name, COLOURS[number % len(COLOURS)])
         if panel.bars:
             figure.add_bar(x=times, y=values, name=name, marker={"color": colour, "line": {"width": 0}})
@@ -57,8 +58,28 @@ def _figure(panel: Panel, moments: Sequence[datetime], span: Sequence[datetime])
         plot_bgcolor="rgba(0,0,0,0)",
     )
     figure.update_xaxes(range=[_naive(moment) for moment in span], gridcolor=LINE, zeroline=False, nticks=6)
-    figure.update_yaxes(rangemode="tozero", gridcolor=LINE, zerolinecolor="#c8d0d8", nticks=6, **UNITS[panel.unit])
+    axis: dict[str, Any] = {"rangemode": "tozero", "nticks": 6}
+    if panel.logarithmic:
+        axis = {"type": "log", "dtick": 1, "exponentformat": "none"}
+    elif panel.unit == "count" and highest <= FEW:
+        axis |= {"dtick": 1, "range": [0, FEW]}
+    figure.update_yaxes(gridcolor=LINE, zerolinecolor="#c8d0d8", ticksuffix=suffix, hoverformat=",.4~r", **axis)
     return figure
+
+
+def _highest(panel: Panel) -> float:
+    """Of all values, or of all stacks."""
+    columns = zip(*panel.series.values(), strict=True)
+    known = [[value for value in column if value is not None] for column in columns]
+    return max((sum(values) if panel.bars else max(values) for values in known if values), default=0)
+
+
+def _binary(highest: float) -> tuple[int, str]:
+    """How to divide bytes, and what that makes of them."""
+    for power, name in ((3, " GiB"), (2, " MiB")):
+        if highest >= 1024**power:
+            return 1024**power, name
+    return 1024, " KiB"
 
 
 def _naive(moment: datetime) -> str:

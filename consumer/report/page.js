@@ -1,13 +1,15 @@
 "use strict";
-// Draws every chart, and again at the width of paper, which the library does not learn of by itself.
+// Draws every chart. The view box lets paper scale what was drawn at the width of the screen.
 const figures = JSON.parse(document.getElementById("figures").textContent);
-const charts = Object.keys(figures).map((name) => document.getElementById(name));
-const drawn = charts.map((chart) => {
-  const { data, layout } = figures[chart.id];
-  return Plotly.newPlot(chart, data, layout, { responsive: true, displaylogo: false, displayModeBar: false });
+const scalable = (chart) => {
+  for (const drawing of chart.querySelectorAll("svg.main-svg")) {
+    drawing.setAttribute("viewBox", `0 0 ${drawing.getAttribute("width")} ${drawing.getAttribute("height")}`);
+  }
+};
+const drawn = Object.entries(figures).map(async ([name, { data, layout }]) => {
+  const chart = document.getElementById(name);
+  await Plotly.newPlot(chart, data, layout, { responsive: true, displayModeBar: false });
+  scalable(chart);
+  chart.on("plotly_afterplot", () => scalable(chart));
 });
-const fit = () => charts.forEach((chart) => Plotly.Plots.resize(chart));
-window.addEventListener("beforeprint", fit);
-window.addEventListener("afterprint", fit);
-window.matchMedia("print").addEventListener("change", fit);
-Promise.all(drawn).then(() => document.body.setAttribute("data-drawn", String(charts.length)));
+Promise.all(drawn).then(() => document.body.setAttribute("data-drawn", String(drawn.length)));

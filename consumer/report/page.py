@@ -34,7 +34,7 @@ def page(picture: Picture, summary: Summary, zone: tzinfo) -> str:
             "</ul>",
             "<noscript><p>The pictures need JavaScript; the figures above do not.</p></noscript>",
             '<div class="charts">',
-            *map(_figure, picture.panels),
+            *map(_figure, sorted(picture.panels, key=lambda panel: not panel.series)),
             "</div>",
             *_sources(picture, summary, zone),
             "</main>",
@@ -58,7 +58,8 @@ def span(picture: Picture, zone: tzinfo) -> str:
     since = datetime.fromtimestamp(window.since_seconds, zone)
     until = datetime.fromtimestamp(window.until_seconds, zone)
     end = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
-    return f"{since:%Y-%m-%d %H:%M:%S} to {end} (UTC{until:%:z}), in steps of {window.step_seconds} s"
+    offset = f"{until:%z}"
+    return f"{since:%Y-%m-%d %H:%M:%S} to {end} (UTC{offset[:3]}:{offset[3:]}), in steps of {window.step_seconds} s"
 
 
 def _fact(fact: Fact) -> str:

@@ -22,6 +22,7 @@ from consumer.report.window import Window
 
 Unit = Literal["seconds", "bytes", "count", "rate"]
 STAGES = ("queue", "fetch", "decode", "ocr", "admission", "inference", "publish")
+NO_DATA = "No data in this time."
 MOST_SERIES = 10
 PARTITION = ("group", "topic", "partition")
 CARD = {"free": "free (lowest)", "reserved": "reserved by advet", "others": "other processes", "total": "total"}
@@ -38,7 +39,8 @@ class Panel:
     meaning: str
     bars: bool = False
     """Amounts of a step, stacked; otherwise lines."""
-    absent: str = "No data in this time."
+    logarithmic: bool = False
+    absent: str = NO_DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,14 @@ class Picture:
         return next(panel for panel in self.panels if panel.name == name)
 
     @property
+    def known_seconds(self) -> int:
+        """How much of the window is known."""
+        return sum(self.origin.covered) * self.window.step_seconds
+
+    @property
     def missing(self) -> list[str]:
-        """Titles of the pictures without data."""
-        return [panel.title for panel in self.panels if not panel.series]
+        """Titles of the pictures that nobody had data for."""
+        return [panel.title for panel in self.panels if not panel.series and panel.absent == NO_DATA]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +150,11 @@ def picture(source: Source) -> Picture:
         ),
         Panel(
             "stage_p99_seconds", "Stages, slowest 1 %", "seconds", _known(_in_order(stages.p99)),
-            "99 % of the ads spent less time than this in the stage.",
+            "99 % of the ads spent less time than this in the stage.", logarithmic=True,
         ),
         Panel(
             "stage_p50_seconds", "Stages, median", "seconds", _known(_in_order(stages.p50)),
-            "Half of the ads spent less time than this in the stage.",
+            "Half of the ads spent less time than this in the stage.", logarithmic=True,
         ),
         *_outcomes(read),
         *_memory(read),
@@ -241,10 +248,11 @@ def _memory(read: Reader) -> Iterable[Panel]:
 def _troubles(read: Reader) -> Iterable[Panel]:
     by_reason = _table_sum(read.highest("advet_partition_paused", *PARTITION, "reason"), place=3)
     if not by_reason:
-        by_reason = _known({"partitions": total(read.highest("advet_paused_partitions", "instance").values())})
+        by_reason = {"partitions": total(read.highest("advet_paused_partitions", "instance").values())}
     yield Panel(
-        "paused", "Paused partitions", "count", _known(by_reason),
+        "paused", "Paused partitions", "count", _happened(by_reason),
         "Partitions that were not read, by reason; the highest number within each step.",
+        absent="No partition was paused." if _known(by_reason) else NO_DATA,
     )  # fmt: skip
     events = {
         "rebalances": total(read.amounts("advet_rebalances_total").values()),

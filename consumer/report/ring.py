@@ -16,6 +16,10 @@ SILENT = (
 )
 
 
+UNKNOWN_SECONDS = 60
+"""Shorter is not worth a note."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Ring:
     """One consumer's answer."""
@@ -34,7 +38,11 @@ class RingSource:
     def __init__(self, addresses: Sequence[Address], since: datetime, until: datetime) -> None:
         """Raises ReportRefused when one of them does not answer."""
         heads = [_ask(address, time.time() - 1, time.time(), 1) for address in addresses]
-        self._window = Window.between(since, until, max(float(head["step_seconds"]) for head in heads))
+        finest_seconds = max(float(head["step_seconds"]) for head in heads)
+        oldest = min(head["oldest"] or head["started"] for head in heads)
+        known = datetime.fromtimestamp(oldest - finest_seconds, UTC)
+        self._asked = since
+        self._window = Window.between(max(since, known) if known < until else since, until, finest_seconds)
         self._rings = [self._read(address) for address in addresses]
 
     @property
@@ -100,9 +108,13 @@ class RingSource:
 
     def _notes(self, ring: _Ring) -> list[str]:
         notes = []
+        oldest = datetime.fromtimestamp(ring.head["oldest"] or ring.head["started"], UTC)
+        if (oldest - self._asked).total_seconds() >= UNKNOWN_SECONDS:
+            why = "it was started then" if ring.head["oldest"] - ring.head["started"] < UNKNOWN_SECONDS else "dropped"
+            notes.append(f"{ring.address.name} knows nothing before {oldest.astimezone():%Y-%m-%d %H:%M:%S}: {why}.")
         if ring.head["left_out"]:
             notes.append(
-                f"{ring.address.name} had no room for {ring.head['left_out']} series: raise its samples.max_bytes"
+                f"{ring.address.name} had no room for {ring.head['left_out']} series: raise its samples.max_bytes."
             )
         return notes
 

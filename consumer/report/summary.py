@@ -39,6 +39,8 @@ def summarise(picture: Picture, zone: tzinfo) -> Summary:
 
 def seconds(value: float) -> str:
     """As a person would say it."""
+    if value == 0:
+        return "0 s"
     if value < 1:
         return f"{value * 1000:.3g} ms"
     if value < 120:
@@ -70,13 +72,13 @@ def _sentence(picture: Picture) -> str:
     parts = []
     age = _worst_now(picture, "age_seconds")
     if age is not None:
-        parts.append(f"oldest unfinished ad {seconds(age)}")
-    span = seconds(picture.window.seconds)
+        parts.append(f"oldest unfinished ad {seconds(age)}" if age else "no unfinished ad")
+    span = seconds(picture.known_seconds)
     if picture.consumers:
         parts.append(f"{count(_sum(picture, 'dead_letters'))} dead letters in {span}")
     p99 = picture.p99_seconds.get("all")
     if p99 is not None:
-        parts.append(f"99 % of the ads done within {seconds(p99)}")
+        parts.append(f"p99 {seconds(p99)} from hand-in to outcome")
     elif (judged := _sum(picture, "verdicts")) or picture.consumers:
         parts.append(f"{count(judged)} verdicts")
     sentence = ", ".join(parts) or f"nothing but samples of the lag in {span}"
@@ -137,7 +139,7 @@ def _troubles(picture: Picture, zone: tzinfo) -> list[Fact]:
         ),
         Fact("Rebalances", _figure(picture, moved), "partitions given to a consumer, or a group joined anew"),
     ]  # fmt: skip
-    if picture["paused"].series:
+    if picture.consumers:
         facts.append(_paused(picture))
     if picture["stall_seconds"].series:
         longest = _most(picture["stall_seconds"].series.values())
@@ -157,7 +159,7 @@ def _paused(picture: Picture) -> Fact:
     steps = [any(values[number] for values in series.values()) for number in range(picture.window.steps)]
     known = sum(picture.origin.covered) or 1
     reasons = ", ".join(name for name, values in series.items() if any(values))
-    return Fact("Time with a paused partition", f"{sum(steps) / known:.0%}", reasons or "none was")
+    return Fact("Time with a paused partition", f"{sum(steps) / known * 100:.0f} %", reasons or "none was")
 
 
 def _notes(picture: Picture, zone: tzinfo) -> list[str]:
