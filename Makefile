@@ -36,9 +36,10 @@ format: .venv/.installed-dev ## Formats and fixes what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: .venv/.installed-dev ## Writes what is generated: the settings table of the README, infra/METRICS.md
+docs: .venv/.installed-dev ## Writes what is generated: the README's settings, infra/METRICS.md, Grafana dashboards
 	$(BIN)/python infra/dev/settings_table.py
 	$(BIN)/python infra/dev/metrics_page.py
+	$(BIN)/python infra/dev/dashboards.py
 
 bench: .venv/.installed-dev .cache/bench/.installed ## One benchmark: make bench ARGS='NAME …'
 	$(BIN)/python infra/dev/bench.py $(ARGS)

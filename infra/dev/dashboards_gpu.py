@@ -89,7 +89,12 @@ SPEED = Row(
     "Speed",
     [
         graph("Ads in a launch", "short", "Mean.", (mean("advet_gpu_batch_items", "instance"), "{{instance}}")),
-        graph("Launches, a second", "cps", "", (rate("advet_gpu_batch_items_count", "instance"), "{{instance}}")),
+        graph(
+            "Launches, a second",
+            "cps",
+            "Full launches are better than many.",
+            (rate("advet_gpu_batch_items_count", "instance"), "{{instance}}"),
+        ),
         graph(
             "Waiting for the card",
             "short",
