@@ -33,6 +33,7 @@ from consumer.ops.health import Probes, probes_and_metrics
 from consumer.ops.http import serving
 from consumer.ops.loop import LoopWatch
 from consumer.ops.metrics import Metrics
+from consumer.ops.samples import Samples, samples_route, sampling
 from consumer.pipeline import Parts, Pipeline, Stages
 from consumer.policy.pack import load_pack
 from consumer.processor import Processor
@@ -97,6 +98,7 @@ class Consumer:
         self._build = build
         self._reached = reached
         self._metrics = Metrics()
+        self._samples = Samples(settings.samples)
         self._breaker = Breaker(settings.breaker)
         self._stream: Stream | None = None
         self._stopped = asyncio.Event()
@@ -114,8 +116,11 @@ class Consumer:
         http, admin = self._settings.http, self._settings.admin
         async with (
             LoopWatch(self._metrics).watching(),
-            serving("http", http.host, http.port, probes_and_metrics(probes, self._metrics)),
+            serving(
+                "http", http.host, http.port, probes_and_metrics(probes, self._metrics, samples_route(self._samples))
+            ),
             serving("admin", LOOPBACK, admin.port, operator_controls(controls)),
+            sampling(self._samples, self._metrics.book.registry.collect),
         ):
             working = asyncio.create_task(self._work())
             stopping = asyncio.create_task(self._stopped.wait())
