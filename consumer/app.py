@@ -27,6 +27,7 @@ from consumer.kafka.delivery import Reached, reached_nothing
 from consumer.kafka.stream import Stream
 from consumer.kafka.topics import require_topics
 from consumer.kafka.transactions import prove_transactions
+from consumer.lag.export import exporting_own
 from consumer.messages import Partition
 from consumer.ops.admin import Controls, operator_controls
 from consumer.ops.health import Probes, probes_and_metrics
@@ -34,6 +35,7 @@ from consumer.ops.http import serving
 from consumer.ops.loop import LoopWatch
 from consumer.ops.metrics import Metrics
 from consumer.ops.samples import Samples, samples_route, sampling
+from consumer.ops.tracing import tracing
 from consumer.pipeline import Parts, Pipeline, Stages
 from consumer.policy.pack import load_pack
 from consumer.processor import Processor
@@ -138,7 +140,7 @@ class Consumer:
         await require_topics(settings)
         if settings.delivery == "exactly_once":
             await prove_transactions(settings.kafka)
-        async with started(self._build(settings, self._metrics)) as parts:
+        async with tracing(settings) as traces, started(self._build(settings, self._metrics)) as parts:
             for pool, part in (("decode", parts.decoder), ("ocr", parts.reader)):
                 self._metrics.watch_pool(pool, part)
             self._metrics.show_engine(parts.engine.fingerprint, parts.engine.policy_version)
@@ -147,13 +149,17 @@ class Consumer:
             await store.start()
             try:
                 watch = StorageWatch(store, settings.storage.probe_seconds, self._metrics)
-                pipeline = Pipeline(settings, Stages(store, watch, parts), self._metrics)
+                stage_ended = traces.stage if traces else None
+                pipeline = Pipeline(settings, Stages(store, watch, parts), self._metrics, stage_ended)
                 claims = Claims(settings, store, self._metrics)
                 processor = Processor(settings, pipeline, claims, self._breaker, self._metrics)
                 work = processor if settings.input == "submissions" else SecondChance(processor, settings)
-                self._stream = Stream(settings, work, self._metrics, self._reached)
+                traced = traces.around(work) if traces else work
+                self._stream = Stream(settings, traced, self._metrics, self._reached)
                 log.info("started", engine=parts.engine.fingerprint.name, policy=parts.engine.policy_version)
-                async with Heartbeat(settings, parts.engine).beating():
+                holdings, ad_seconds = self._stream.holdings, self._metrics.stages["inference"].mean
+                heartbeat = Heartbeat(settings, parts.engine, holdings, ad_seconds)
+                async with heartbeat.beating(), exporting_own(settings, self._metrics.lag, holdings):
                     unfinished = await self._stream.run()
             finally:
                 await store.close()

@@ -7,7 +7,7 @@ sent is no reason to end the stream.
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
@@ -17,10 +17,10 @@ import structlog
 from consumer.engine import Engine
 from consumer.errors import StreamBroken
 from consumer.kafka.writer import EventWriter
-from consumer.messages import CapacityReport
+from consumer.messages import CapacityReport, Holding
 from consumer.settings import Settings
 from schemas.codec import encode
-from schemas.consumer_report import AdPrice, ConsumerReport, DeviceCapacity, report_key
+from schemas.consumer_report import AdPrice, ConsumerReport, DeviceCapacity, HeldPartition, report_key
 
 log = structlog.get_logger(__name__)
 
@@ -40,21 +40,34 @@ class ReportsCapacity(Protocol):
 class Heartbeat:
     """The reports of one consumer; an engine that is no `ReportsCapacity` has no device."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        holdings: Callable[[], Sequence[Holding]],
+        ad_seconds: Callable[[], float | None],
+    ) -> None:
+        """`ad_seconds`: mean time of the judge for an ad, for an engine that does not measure its device."""
         self._settings = settings
         self._engine = engine
+        self._holdings = holdings
+        self._ad_seconds = ad_seconds
         self._member = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._started_at = datetime.now(UTC)
 
     def report(self) -> ConsumerReport:
         """What this consumer can take now."""
+        device = self._device()
+        on_device = None if device is None else device.price.ad_seconds
         return ConsumerReport(
             group=self._settings.kafka.group,
             member=self._member,
             input=self._settings.topics.submissions,
             engine=self._engine.fingerprint,
             policy_version=self._engine.policy_version,
-            capacity=self._device(),
+            capacity=device,
+            partitions=tuple(HeldPartition(number=h.partition.number, paused=h.paused) for h in self._holdings()),
+            ad_seconds=on_device if on_device is not None else self._ad_seconds(),
             started_at=self._started_at,
             reported_at=datetime.now(UTC),
             interval_seconds=INTERVAL_SECONDS,

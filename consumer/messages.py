@@ -28,6 +28,15 @@ class Partition:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A partition that this consumer owns."""
+
+    partition: Partition
+    paused: tuple[str, ...]
+    """Why nothing is read of it now; empty while it is read."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RawRecord:
     """A record as Kafka gave it: nothing parsed, nothing trusted. Two reads of one offset are two records."""

@@ -29,6 +29,13 @@ class DeviceCapacity(WireModel):
     price: AdPrice
 
 
+class HeldPartition(WireModel):
+    """A partition that the consumer owns."""
+
+    number: int = Field(ge=0)
+    paused: tuple[Fact, ...] = Field(default=(), description="Why nothing is read of it now; empty while it is read.")
+
+
 class ConsumerReport(WireModel):
     """Key of the record: `group/member`."""
 
@@ -38,6 +45,10 @@ class ConsumerReport(WireModel):
     engine: EngineFingerprint
     policy_version: Fact
     capacity: DeviceCapacity | None = Field(default=None, description="Absent for a judge without a device.")
+    partitions: tuple[HeldPartition, ...] = Field(default=(), description="Of its input, owned now.")
+    ad_seconds: float | None = Field(
+        default=None, ge=0, description="Mean time of the judge for an ad; on its device where it has one."
+    )
     started_at: AwareDatetime
     reported_at: AwareDatetime
     interval_seconds: float = Field(gt=0, description="Until the next report.")

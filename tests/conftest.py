@@ -19,6 +19,7 @@ from consumer.errors import StartRefused
 from consumer.local.apache_kafka import KafkaCluster
 from consumer.local.embedded_broker import EmbeddedBroker
 from consumer.local.object_store import ObjectStore
+from tests.kafka_tool import ConsumerGroups
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -68,6 +69,15 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaClus
     cluster = started(lambda: KafkaCluster.start(tmp_path_factory.mktemp("kafka")))
     yield cluster
     cluster.kill_all()
+
+
+@pytest.fixture(scope="session")
+def consumer_groups() -> ConsumerGroups:
+    """Kafka's own consumer-groups tool."""
+    try:
+        return ConsumerGroups()
+    except StartRefused as error:
+        _missing(error)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from consumer.cli.dlq_options import check_topics, reading, selection_options
 from consumer.cli.dlq_render import plan_json, plan_report, run_table
 from consumer.cli.options import settings_options, utf8_only
 from consumer.cli.program import command_line
-from consumer.kafka.backlog import oldest_unfinished_seconds
+from consumer.kafka.group_lag import oldest_unfinished_seconds
 from consumer.replay.capacity import Devices, devices_of, read_alive
 from consumer.replay.guards import Guards
 from consumer.replay.index import Judged, read_index

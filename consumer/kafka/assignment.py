@@ -2,17 +2,19 @@
 
 import asyncio
 import itertools
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from enum import Enum
 
 from consumer.errors import AdvetError
 from consumer.kafka.completion_map import WINDOW_OFFSETS, Coverage
 from consumer.kafka.ledger import KeyOrder, PartitionLedger
-from consumer.messages import Partition, RawRecord
+from consumer.messages import Holding, Partition, RawRecord
 
 ISOLATE_AT_STARTS = 2
 ISOLATED = "isolated"
 """The one key of all records while they run one at a time."""
+AHEAD = "window"
+"""Why a partition pauses that is as far ahead of its lowest unfinished offset as the completion map reaches."""
 
 
 class State(Enum):
@@ -68,6 +70,14 @@ class Assignment:
         self._suspects = suspects
         self.isolated = coverage.starts >= ISOLATE_AT_STARTS
         self.state = State.ACTIVE
+
+    def holding(self, pauses: Collection[str]) -> Holding:
+        """The partition and why nothing is read of it; `pauses` are the reasons that hold for all partitions."""
+        if self.state is not State.ACTIVE:
+            return Holding(self.partition, (self.state.value,))
+        if not self.paused:
+            return Holding(self.partition, ())
+        return Holding(self.partition, tuple(sorted(pauses)) or (ISOLATED if self.isolated else AHEAD,))
 
     def key_of(self, record: RawRecord) -> Hashable:
         """What keeps its order: the record's key, or everything while isolated."""

@@ -1,10 +1,12 @@
 """What a consumer group has committed, seen from outside the group."""
 
 import asyncio
+from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest_v2
 from aiokafka.protocol.api import Request
@@ -14,6 +16,7 @@ from consumer.errors import AdvetError
 from consumer.kafka.admin import admin_client
 from consumer.kafka.connection import client_options
 from consumer.kafka.topics import existing_topics
+from consumer.messages import Partition
 from consumer.settings import KafkaSettings
 
 NO_MEMBERS = frozenset({"Empty", "Dead"})
@@ -32,16 +35,20 @@ async def committed_offsets(settings: KafkaSettings, topic: str) -> dict[int, in
         if found is None:
             return {}
         partitions = [TopicPartition(topic, number) for number in range(found.partitions)]
-        offsets = await _ask(admin, settings.group, partitions)
+        offsets = await group_offsets(admin, settings.group, partitions)
     # -1 means no commit; a partition left out means that the coordinator is moving, so nothing is known.
     return {p.partition: value.offset for p, value in offsets.items()} | {
         p.partition: None for p in partitions if p not in offsets or offsets[p].offset < 0
     }
 
 
-async def _ask(
+async def group_offsets(
     admin: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition]
 ) -> dict[TopicPartition, OffsetAndMetadata]:
+    """Offset and metadata of each partition; -1 without a commit. Raises GroupRefused.
+
+    A partition that is left out has no known state: the coordinator is moving.
+    """
     for pause_seconds in (*COORDINATOR_PAUSES_SECONDS, None):
         try:
             offsets: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(
@@ -56,19 +63,48 @@ async def _ask(
     raise AssertionError("the last attempt returns or raises")
 
 
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One consumer in the group, and what the group has assigned to it."""
+
+    member: str
+    host: str
+    partitions: tuple[Partition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """A group as its coordinator describes it. `state` is Kafka's word: Stable, Empty, PreparingRebalance, …"""
+
+    state: str
+    members: tuple[GroupMember, ...]
+
+
+async def describe_group(client: AIOKafkaClient, group: str, coordinator: int) -> GroupState:
+    """Asks the group's coordinator. Raises KafkaError."""
+    await client.ready(coordinator)
+    answer = await client.send(coordinator, _DescribeGroup(group))
+    [(error_code, _name, state, _type, _protocol, members)] = answer.groups
+    if error_code:
+        raise for_code(error_code)
+    return GroupState(state, tuple(_member(*described) for described in members))
+
+
 async def has_members(settings: KafkaSettings, coordinator: int) -> bool:
     """Whether anyone is in `settings.group`, asked of its coordinator. Raises KafkaError."""
     client = AIOKafkaClient(**client_options(settings))
     try:
         await client.bootstrap()
-        await client.ready(coordinator)
-        answer = await client.send(coordinator, _DescribeGroup(settings.group))
+        described = await describe_group(client, settings.group, coordinator)
     finally:
         await client.close()
-    [(error_code, _name, state, *_rest)] = answer.groups
-    if error_code:
-        raise for_code(error_code)
-    return state not in NO_MEMBERS
+    return described.state not in NO_MEMBERS
+
+
+def _member(member: str, _client: str, host: str, _metadata: bytes, assignment: bytes) -> GroupMember:
+    # empty while the group rebalances
+    assigned = ConsumerProtocolMemberAssignment.decode(assignment).partitions() if assignment else ()
+    return GroupMember(member, host.lstrip("/"), tuple(Partition(tp.topic, tp.partition) for tp in assigned))
 
 
 class _DescribeGroup(Request[DescribeGroupsRequest_v2]):  # type: ignore[misc]  # aiokafka ships no types

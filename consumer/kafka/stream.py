@@ -10,7 +10,7 @@ from consumer.kafka.assignment import SkipRefused
 from consumer.kafka.connection import AIOKAFKA, Clients
 from consumer.kafka.delivery import MustRejoin, Reached, reached_nothing
 from consumer.kafka.member import Member, Work
-from consumer.messages import Partition
+from consumer.messages import Holding, Partition
 from consumer.ops.metrics import Metrics
 from consumer.settings import Settings
 
@@ -43,6 +43,10 @@ class Stream:
     def ready(self) -> bool:
         """Whether the group has answered, every assigned partition can be read, and no shutdown has begun."""
         return not self._stopping.is_set() and self._member is not None and self._member.ready
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """The partitions that this consumer owns now."""
+        return self._member.holdings if self._member is not None else ()
 
     def skip(self, partition: Partition, offset: int, reason: str) -> None:
         """Sends one record to the dead letters; raises SkipRefused."""

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,7 @@ KAFKA_VERSION = "4.4.0"
 JAVA_VERSION = 17
 DOWNLOAD_SECONDS = 600
 _MARK = f"kafka_2.13-{KAFKA_VERSION}.jar"
-# slf4j-simple: the broker ships the API without a binding and would be mute.
-_POM = f"""\
+_POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>advet</groupId>
@@ -23,16 +23,7 @@ _POM = f"""\
   <version>1</version>
   <packaging>pom</packaging>
   <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId>
-      <artifactId>kafka_2.13</artifactId>
-      <version>{KAFKA_VERSION}</version>
-    </dependency>
-    <dependency>
-      <groupId>org.slf4j</groupId>
-      <artifactId>slf4j-simple</artifactId>
-      <version>1.7.36</version>
-    </dependency>
+{}
   </dependencies>
   <build>
     <plugins>
@@ -45,6 +36,16 @@ _POM = f"""\
   </build>
 </project>
 """
+
+_DEPENDENCY = """\
+    <dependency>
+      <groupId>{}</groupId>
+      <artifactId>{}</artifactId>
+      <version>{}</version>
+    </dependency>
+"""
+# slf4j-simple: the broker ships the API without a binding and would be mute.
+_BROKER = (("org.apache.kafka", "kafka_2.13", KAFKA_VERSION), ("org.slf4j", "slf4j-simple", "1.7.36"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def install_kafka(cache: Path | None = None) -> KafkaInstall:
     java = _java()
     jars = (cache or default_cache()) / f"kafka-{KAFKA_VERSION}"
     if not (jars / _MARK).exists():
-        _download(jars)
+        fetch_jars(jars, _BROKER, _MARK)
     return KafkaInstall(java, jars)
 
 
@@ -94,7 +95,11 @@ def _java() -> str:
     return java
 
 
-def _download(jars: Path) -> None:
+def fetch_jars(jars: Path, dependencies: Iterable[tuple[str, str, str]], mark: str) -> None:
+    """Copies what the dependencies (group, name, version) need into the new folder `jars`, which then holds `mark`.
+
+    Raises StartRefused.
+    """
     maven = shutil.which("mvn")
     if maven is None:
         raise StartRefused(
@@ -103,7 +108,9 @@ def _download(jars: Path) -> None:
         )
     jars.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=jars.parent, prefix="kafka-") as folder:
-        Path(folder, "pom.xml").write_text(_POM, encoding="utf-8")
+        Path(folder, "pom.xml").write_text(
+            _POM.format("".join(_DEPENDENCY.format(*one) for one in dependencies)), encoding="utf-8"
+        )
         command = [
             maven,
             "-B",
@@ -119,10 +126,10 @@ def _download(jars: Path) -> None:
         except subprocess.TimeoutExpired as error:
             raise StartRefused(f"Maven did not finish within {DOWNLOAD_SECONDS} s: check the network") from error
         libs = Path(folder, "libs")
-        if done.returncode or not (libs / _MARK).exists():
+        if done.returncode or not (libs / mark).exists():
             raise StartRefused(f"Maven could not fetch Apache Kafka:\n{(done.stdout + done.stderr)[-2000:]}")
         try:
             libs.rename(jars)  # whole or not at all, and the first of two processes wins
         except OSError:
-            if not (jars / _MARK).exists():
+            if not (jars / mark).exists():
                 raise

@@ -17,7 +17,7 @@ from consumer.replay.selection import Selection
 from consumer.settings import Settings
 from schemas.replay import ReplayRun, RunStatus, Stretch
 
-_ENDED = frozenset({RunStatus.DONE, RunStatus.CANCELLED})
+ENDED = frozenset({RunStatus.DONE, RunStatus.CANCELLED})
 
 
 class RunEnded(AdvetError):
@@ -78,7 +78,7 @@ def _open_run(runs: Mapping[str, ReplayRun], run_id: str) -> ReplayRun:
     if run_id not in runs:
         raise RunEnded(f"there is no run {run_id}: `advet dlq runs` lists them")
     run = runs[run_id]
-    if run.status in _ENDED:
+    if run.status in ENDED:
         raise RunEnded(f"run {run_id} is {run.status.value}: {run.note}")
     return run
 

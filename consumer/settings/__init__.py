@@ -18,7 +18,7 @@ from consumer.settings.model import (
     StorageSettings,
     TopicSettings,
 )
-from consumer.settings.observing import SampleSettings
+from consumer.settings.observing import LagSettings, SampleSettings, TracingSettings
 from consumer.settings.sources import CONFIG_VARIABLE, Loaded, Setting, leaves, load
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Group",
     "HttpSettings",
     "KafkaSettings",
+    "LagSettings",
     "Loaded",
     "LogSettings",
     "OcrSettings",
@@ -43,6 +44,7 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "TopicSettings",
+    "TracingSettings",
     "leaves",
     "load",
 ]

@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from consumer.settings.group import MIB, Group
-from consumer.settings.observing import SampleSettings
+from consumer.settings.observing import LagSettings, SampleSettings, TracingSettings
 
 DEAD_LETTER_ROOM_BYTES = 64 * 1024
 """For the headers that a dead letter adds to a record of the input's largest size."""
@@ -300,6 +300,8 @@ class Settings(Group):
     http: HttpSettings = HttpSettings()
     admin: AdminSettings = AdminSettings()
     samples: SampleSettings = SampleSettings()
+    lag: LagSettings = LagSettings()
+    tracing: TracingSettings = TracingSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")

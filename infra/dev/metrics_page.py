@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from consumer.ops.metrics import Definition, Metrics
+from consumer.ops.metrics import Definition, GroupLagMetrics, Metrics
 
 PAGE = Path(__file__).resolve().parents[1] / "METRICS.md"
 OPENING = """# Metrics
@@ -29,7 +29,11 @@ def main() -> None:
 
 def page() -> str:
     """All metrics as Markdown, a heading for each exporter."""
-    return OPENING + _section("`advet run`", Metrics().book.definitions)
+    return (
+        OPENING
+        + _section("`advet run`", Metrics().book.definitions)
+        + _section("`advet lag --serve`", GroupLagMetrics().book.definitions)
+    )
 
 
 def _section(title: str, definitions: Sequence[Definition]) -> str:

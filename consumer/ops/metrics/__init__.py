@@ -2,6 +2,16 @@
 
 from consumer.ops.metrics.definitions import Book, Definition, Distribution
 from consumer.ops.metrics.gpu import GpuMetrics
+from consumer.ops.metrics.lag import GroupLagMetrics, PartitionLagMetrics
 from consumer.ops.metrics.run import STAGES, Metrics
 
-__all__ = ["STAGES", "Book", "Definition", "Distribution", "GpuMetrics", "Metrics"]
+__all__ = [
+    "STAGES",
+    "Book",
+    "Definition",
+    "Distribution",
+    "GpuMetrics",
+    "GroupLagMetrics",
+    "Metrics",
+    "PartitionLagMetrics",
+]

@@ -117,6 +117,11 @@ class Distribution:
         self._counts[bisect_left(self.bounds, value)] += 1
         self._sum += value
 
+    def mean(self) -> float | None:
+        """Of all values; None without one."""
+        count = sum(self._counts)
+        return self._sum / count if count else None
+
     def cumulated(self) -> tuple[list[tuple[str, float]], float]:
         """Buckets as Prometheus has them, and the sum."""
         count, buckets = 0, []

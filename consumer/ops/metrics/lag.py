@@ -198,4 +198,3 @@ class GroupLagMetrics:
     def exposition(self) -> bytes:
         """The Prometheus text format."""
         return self.book.exposition()
-

@@ -118,8 +118,8 @@ class Metrics:
         self.queue_depth = book.gauge(
             "advet_queue_depth",
             "items",
-            "Read at the scrape. decode, ocr, preparer: calls that wait for a process; engine: ads that the engine has and "
-            "has not judged; transaction: outcomes that wait to be committed.",
+            "Read at the scrape. decode, ocr, preparer: calls that wait for a process; engine: ads that the engine "
+            "has and has not judged; transaction: outcomes that wait to be committed.",
             {"queue": "decode, ocr, preparer, engine, transaction"},
         )
         self.paused_partitions = book.gauge(
