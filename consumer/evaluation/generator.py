@@ -12,9 +12,10 @@ from typing import Final, Literal
 
 from consumer.demo.canvas import LayoutError
 from consumer.demo.layouts import PALETTES
+from consumer.evaluation.assembly import Draft, Rota
 from consumer.evaluation.copy import Copy, load_copy
 from consumer.evaluation.gold import decision
-from consumer.evaluation.grammar import Draft, Grammar, Rota
+from consumer.evaluation.grammar import Grammar
 from consumer.evaluation.items import IMAGES, ITEMS, Design, Item, ItemPicture, Passage, Quote, Weight, write_items
 from consumer.evaluation.layouts import LAYOUTS
 from consumer.evaluation.perturbations import PICTURE, STRENGTHS, TEXT, disguise
@@ -29,8 +30,8 @@ _HEADLINE_CHARS: Final = 16
 Carrier = Literal["text", "picture", "main in picture", "main in text"]
 CARRIERS: Final[tuple[Carrier, ...]] = ("picture", "main in picture", "text", "picture", "main in text")
 GOODS: Final[dict[Category, tuple[str, ...]]] = {
-    Category.DRUG_OTC: ("pill_box", "blister", "spray"),
-    Category.DRUG_RX: ("pill_box", "blister"),
+    Category.DRUG_OTC: ("pill_box", "spray"),
+    Category.DRUG_RX: ("pill_box",),
     Category.MEDICAL_DEVICE: ("patch", "spray"),
     Category.HEALTH_FOOD: ("bottle", "jar"),
     Category.FSMP: ("tin",),

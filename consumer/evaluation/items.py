@@ -164,24 +164,34 @@ def read_set(folder: Path) -> tuple[Item, ...]:
 def stratified(items: Sequence[Item], count: int) -> tuple[Item, ...]:
     """`count` items (or all), as even as they can be over rules, categories, kinds, decisions and perturbations.
 
-    The next one is always that whose features have been chosen least so far; the order stays that of `items`.
+    The next one is always that whose features have been chosen least, measured by what an even share would be; the
+    order stays that of `items`.
     """
-    chosen: Counter[tuple[str, str]] = Counter()
-    left = {index: _features(item) for index, item in enumerate(items)}
+    features = [_features(item) for item in items]
+    values = [len({value for ones in dimension for value in ones}) for dimension in zip(*features, strict=True)]
+    chosen: Counter[tuple[int, str]] = Counter()
+    left = dict(enumerate(features))
     taken: list[int] = []
+
+    def crowded(index: int) -> tuple[float, int]:
+        shares = (
+            values[dimension] * sum(chosen[dimension, one] for one in ones) / max(1, len(ones))
+            for dimension, ones in enumerate(left[index])
+        )
+        return sum(shares), index
+
     while left and len(taken) < count:
-        index = min(left, key=lambda one: (sum(chosen[feature] for feature in left[one]) / len(left[one]), one))
-        chosen.update(left.pop(index))
+        index = min(left, key=crowded)
+        chosen.update((dimension, one) for dimension, ones in enumerate(left.pop(index)) for one in ones)
         taken.append(index)
     return tuple(items[index] for index in sorted(taken))
 
 
-def _features(item: Item) -> tuple[tuple[str, str], ...]:
+def _features(item: Item) -> tuple[tuple[str, ...], ...]:
     return (
-        ("set", item.set),
-        ("kind", item.kind),
-        ("decision", item.decision.value),
-        ("category", item.category.value),
-        ("perturbation", f"{item.perturbation}.{item.strength}"),
-        *(("rule", rule) for rule in item.gold_rules),
+        (f"{item.set} {item.kind}",),
+        (item.decision.value,),
+        (item.category.value,),
+        (f"{item.perturbation}.{item.strength}",),
+        item.gold_rules or item.near,
     )
