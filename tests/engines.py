@@ -8,19 +8,26 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from consumer.app import Consumer
 from consumer.creatives.decoder import Decoder
 from consumer.engine import AdFacts, Capacity, Findings, Prepared, Price
+from consumer.errors import PermanentError
+from consumer.inference.engine import GpuEngine
+from consumer.inference.gpu_process import GpuProcess
 from consumer.kafka.delivery import reached_nothing
 from consumer.messages import CapacityReport, OcrLine, Picture
 from consumer.ops.logs import configure
 from consumer.ops.metrics import Metrics
 from consumer.pipeline import Parts
+from consumer.policy.pack import load_pack
+from consumer.screening.engine import ScreeningEngine
+from consumer.screening.ocr import OcrReader
 from consumer.settings import Settings, load
-from schemas import EngineFingerprint
+from schemas import Detector, EngineFingerprint, Evidence, EvidenceSource, Reason, Severity, Stage, Violation
 from tests.faults.deadly_decoder import DeadlyDecoder
 from tests.faults.failpoints import Failpoints, Folder, Plan
 
@@ -64,6 +71,19 @@ class FailingEngine(FixedTimeEngine):
         return await super().judge(prepared)
 
 
+class BrokenEngine(FixedTimeEngine):
+    """Raises what nobody expected while the file at `gate` exists."""
+
+    def __init__(self, gate: Path) -> None:
+        super().__init__(0)
+        self._gate = gate
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        if self._gate.exists():
+            raise ZeroDivisionError("secret detail")
+        return await super().judge(prepared)
+
+
 class BusyEngine(FixedTimeEngine):
     """Has no room while the file at `gate` exists."""
 
@@ -90,6 +110,44 @@ class DeadlyEngine(JitterEngine):
         if prepared.submission.text.title == "poison":
             os.kill(os.getpid(), signal.SIGKILL)
         return await super().judge(prepared)
+
+
+class ObservedEngine(FixedTimeEngine):
+    """Does what a title says. While `folder` has a file `full` there is no room; while it has `hold`, such ads wait."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(0)
+        self._full = folder / "full"
+        self._hold = folder / "hold"
+
+    def capacity(self) -> Capacity:
+        return Capacity(items=0 if self._full.exists() else 100, bytes=2**40, reason="gpu_memory")
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        match prepared.submission.text.title:
+            case "poison":
+                raise ZeroDivisionError
+            case "block":
+                time.sleep(0.5)  # noqa: ASYNC251 - as native code would that holds the event loop
+            case "hold":
+                while self._hold.exists():  # noqa: ASYNC110 - the file of another process
+                    await asyncio.sleep(0.02)
+            case "oom":
+                raise PermanentError(Reason.OOM_EXHAUSTED, Stage.ADMIT, "scripted")
+            case "best":
+                evidence = Evidence(source=EvidenceSource.TEXT, quote="best", verified=True)
+                found = Violation(
+                    rule_id="T1",
+                    category="general",
+                    severity=Severity.HIGH,
+                    gist="scripted",
+                    evidence=evidence,
+                    detector=Detector.RULES,
+                )
+                return Findings(violations=(found,), admission_seconds=0.001)
+            case "doubt":
+                return Findings(ocr_confident=False, admission_seconds=0.001)
+        return Findings(model_ran=True, admission_seconds=0.001)
 
 
 class HeaderEngine(FixedTimeEngine):
@@ -132,11 +190,22 @@ ENGINES: dict[str, Callable[[str], FixedTimeEngine]] = {
     "serial": lambda argument: FixedTimeEngine(float(argument), concurrency=1),
     "header": lambda argument: HeaderEngine(float(argument)),
     "failing": lambda argument: FailingEngine(float(argument)),
+    "broken": lambda argument: BrokenEngine(Path(argument)),
     "jitter": lambda argument: JitterEngine(float(argument)),
     "deadly": lambda argument: DeadlyEngine(float(argument)),
     "device": lambda argument: DeviceEngine(Path(argument)),
     "busy": lambda argument: BusyEngine(Path(argument)),
+    "observed": lambda argument: ObservedEngine(Path(argument)),
 }
+
+
+def on_arena(settings: Settings, metrics: Metrics) -> Parts:
+    """The GPU judge, with OCR, on a device of so many bytes as `tests.gpu.arena` reads from the environment."""
+    pack = load_pack(settings.policy.pack)
+    words = ScreeningEngine(pack, settings.ocr, settings.flow.max_records)
+    process = GpuProcess(settings.gpu, module="tests.gpu.arena_worker")
+    engine = GpuEngine(settings.gpu, pack, words, metrics, process)
+    return Parts(engine, Decoder(settings.creatives), OcrReader(settings.ocr))
 
 
 def main(config: str, engine: str, argument: str, plan: str = "", folder: str = "") -> None:
@@ -145,7 +214,9 @@ def main(config: str, engine: str, argument: str, plan: str = "", folder: str = 
     configure(settings.logs)
     reached = Failpoints(Folder(Path(folder)), Plan.parse(plan)).reached if plan else reached_nothing
 
-    def build(chosen: Settings, _metrics: Metrics) -> Parts:
+    def build(chosen: Settings, metrics: Metrics) -> Parts:
+        if engine == "arena":
+            return on_arena(chosen, metrics)
         decoder = DeadlyDecoder(chosen.creatives) if engine == "deadly" else Decoder(chosen.creatives)
         return Parts(ENGINES[engine](argument), decoder, NoReader())
 

@@ -226,6 +226,8 @@ class WorkerPool:
         if place is not None and place.usable:
             return place
         if place is not None:
+            self.crashes += 1
+            log.warning("worker_lost", worker=self._spec.name, error=f"worker {place.pid} died while idle")
             await self._discard(place)
         try:
             worker = await Worker.spawn(self._spec)

@@ -150,6 +150,7 @@ def test_a_storage_outage_pauses_and_loses_nothing(rig, put, weed_store):
         try:
             sent = rig.produce(submission(n, creatives=[picture("ad.png")]) for n in range(1, 200))
             wait_for(lambda: "storage" in member.paused(), member)
+            assert member.metric("advet_storage_out") == 1
             read = member.metric("advet_records_total")
             assert read < 200
             assert member.get("/readyz")[0] == 200, "paused is ready"
@@ -161,4 +162,5 @@ def test_a_storage_outage_pauses_and_loses_nothing(rig, put, weed_store):
         assert [o.reason for o in outcomes if o.reason] == []
         assert {o.origin for o in outcomes} >= set(sent)
         wait_for(lambda: "storage" not in member.paused(), member)
+        assert member.metric("advet_storage_out") == 0
         assert member.terminate() == 0

@@ -149,6 +149,7 @@ def test_a_dead_letter_that_does_not_fit_leaves_its_value_in_storage(rig, s3):
     [origin] = rig.produce([(value, b"k", [("h", b"1")])])
     with rig.member("fixed", "0") as member:
         [letter] = rig.collect(1, member=member)
+        assert member.metric("advet_claims_total") == 1
         assert member.terminate() == 0
     assert (letter.origin, letter.reason, letter.key, letter.value) == (origin, "submission_invalid", b"k", b"")
     facts = dict(letter.headers)

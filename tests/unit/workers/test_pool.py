@@ -143,13 +143,25 @@ def test_a_call_cancelled_twice_gives_its_place_back() -> None:
     on_pool(scenario)
 
 
-def test_a_worker_killed_while_idle_is_no_ones_crash() -> None:
+def test_a_worker_killed_while_idle_fails_no_call_and_is_counted() -> None:
     async def scenario(pool: WorkerPool) -> None:
         (pid,) = pool.pids
         os.kill(pid, signal.SIGKILL)
         await until(lambda: not exists(pid))
         assert (await pool.call({"do": "echo", "text": "mine"}, [], 5))["echo"] == "mine"
-        assert pool.crashes == 0
+        assert pool.crashes == 1
+
+    on_pool(scenario)
+
+
+def test_calls_that_wait_for_a_worker_are_counted() -> None:
+    async def scenario(pool: WorkerPool) -> None:
+        calls = [asyncio.create_task(pool.call({"do": "echo", "text": "x"}, [], 5)) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert pool.waiting == 4
+        calls[-1].cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert pool.waiting == 0
 
     on_pool(scenario)
 
