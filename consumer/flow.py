@@ -82,6 +82,8 @@ class ByteBudget:
         self.used_bytes += size_bytes
 
     def _wake(self) -> None:
+        if not self._waiting:  # nearly always
+            return
         for granted, (owner, size_bytes) in list(self._waiting.items()):
             if not granted.done() and self._fits(owner, size_bytes):
                 del self._waiting[granted]

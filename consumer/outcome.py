@@ -22,13 +22,18 @@ from schemas.tracing import valid_traceparent
 _IDENTITY = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judge:
     """Who judges, and under what rules; part of the verdict's identity."""
 
     engine: EngineFingerprint
     policy_version: str
     unchecked: str
+
+    @functools.cached_property
+    def as_json(self) -> tuple[str, str, str]:
+        """Its parts; the same for every verdict of a process, and dearer than the rest of an id."""
+        return _json(self.engine.model_dump(mode="json")), _json(self.policy_version), _json(self.unchecked)
 
 
 @dataclass(slots=True)
@@ -82,21 +87,22 @@ def make_verdict(
 
 def verdict_id(incoming: Incoming, prepared: Prepared, visual_tokens: Mapping[str, int], judge: Judge) -> str:
     """Hash of everything that decides the judgement: the same judgement has the same id."""
-    identity = {
-        "event": incoming.event_sha256,
-        "creatives": [[picture.asset_id, picture.sha256] for picture in prepared.pictures],
-        "policy": judge.policy_version,
-        "unchecked": judge.unchecked,
-        "engine": _fingerprint(judge.engine),
-        "visual_tokens": dict(visual_tokens),
-    }
-    return hashlib.sha256(_IDENTITY.encode(identity).encode()).hexdigest()
+    engine, policy, unchecked = judge.as_json
+    creatives, tokens = "[]", "{}"
+    if prepared.pictures:
+        creatives = _json([[picture.asset_id, picture.sha256] for picture in prepared.pictures])
+    if visual_tokens:
+        tokens = _json(dict(visual_tokens))
+    identity = (
+        f'{{"creatives":{creatives},"engine":{engine},"event":"{incoming.event_sha256}","policy":{policy},'
+        f'"unchecked":{unchecked},"visual_tokens":{tokens}}}'
+    )
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
-@functools.lru_cache(maxsize=8)
-def _fingerprint(engine: EngineFingerprint) -> dict[str, object]:
-    """The same for every verdict of a process, and dearer than the rest of an id."""
-    return engine.model_dump(mode="json")
+def _json(content: object) -> str:
+    """Keys in order, no spaces."""
+    return _IDENTITY.encode(content)
 
 
 def verdict_record(verdict: AdVerdict, incoming: Incoming, topics: TopicSettings) -> Terminal:

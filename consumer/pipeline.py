@@ -8,6 +8,7 @@ leaves. What an error means for the item is the `processor`'s business.
 """
 
 import asyncio
+import functools
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -92,34 +93,29 @@ class Pipeline:
         """Whether an outage of the object store is being waited through."""
         return self._stages.watch.out
 
-    @property
+    @functools.cached_property
     def judge_identity(self) -> Judge:
-        """Who judges, and under what rules."""
+        """Who judges, and under what rules; asked for once the engine has started."""
         engine = self._stages.parts.engine
         return Judge(engine.fingerprint, engine.policy_version, self._settings.policy.unchecked)
 
     async def judge(self, incoming: Incoming, trial: Trial) -> AdVerdict:
         """One attempt. Raises PermanentError, TransientError, or whatever is wrong with us."""
-        clock = Clock(self._metrics, self._stage_ended)
         queued_ms = max(0, int(time.time() * 1000) - incoming.record.timestamp_ms)
+        clock = Clock(self._metrics, queued_ms, self._stage_ended)
         submission = incoming.submission
+        if not submission.creatives:
+            return await self._decide(incoming, Prepared(submission, (), (), self._quote(submission, ())), clock)
         with ExitStack() as held:
-            if submission.creatives:
-                prepared = await self._prepare(incoming, trial, clock, held)
-            else:
-                prepared = Prepared(submission, (), (), self._quote(submission, ()))
-            with clock.stage("inference") as inference:
-                findings = await self._ask(prepared)
-                inference.leave_out("admission", findings.admission_seconds)
-            decided = decide(findings, submission.category, self._settings.policy.unchecked)
-            timing = Timing(
-                queued_ms=queued_ms,
-                fetch_ms=clock.ms("fetch"),
-                decode_ms=clock.ms("decode") + clock.ms("ocr"),
-                admission_ms=clock.ms("admission"),
-                inference_ms=clock.ms("inference"),
-            )
-            return make_verdict(incoming, prepared, findings, decided, self.judge_identity, timing)
+            prepared = await self._prepare(incoming, trial, clock, held)
+            return await self._decide(incoming, prepared, clock)
+
+    async def _decide(self, incoming: Incoming, prepared: Prepared, clock: "Clock") -> AdVerdict:
+        with clock.stage("inference") as inference:
+            findings = await self._ask(prepared)
+            inference.leave_out("admission", findings.admission_seconds)
+        decided = decide(findings, incoming.submission.category, self._settings.policy.unchecked)
+        return make_verdict(incoming, prepared, findings, decided, self.judge_identity, clock.timing())
 
     async def _ask(self, prepared: Prepared) -> Findings:
         self.asked += 1
@@ -237,10 +233,11 @@ async def _all(work: Iterator[Coroutine[Any, Any, T]]) -> Sequence[T]:
 class Clock:
     """Time spent by one attempt in each stage."""
 
-    __slots__ = ("_ended", "_metrics", "_seconds")
+    __slots__ = ("_ended", "_metrics", "_queued_ms", "_seconds")
 
-    def __init__(self, metrics: Metrics, ended: StageEnded | None = None) -> None:
+    def __init__(self, metrics: Metrics, queued_ms: int, ended: StageEnded | None = None) -> None:
         self._metrics = metrics
+        self._queued_ms = queued_ms
         self._ended = ended
         self._seconds: dict[str, float] = {}
 
@@ -255,8 +252,17 @@ class Clock:
         if self._ended is not None:
             self._ended(name, seconds, started)
 
-    def ms(self, name: str) -> int:
-        """Whole milliseconds of a stage; 0 for one that there was no need of."""
+    def timing(self) -> Timing:
+        """Whole milliseconds of every stage; 0 for one that there was no need of."""
+        return Timing(
+            queued_ms=self._queued_ms,
+            fetch_ms=self._ms("fetch"),
+            decode_ms=self._ms("decode") + self._ms("ocr"),
+            admission_ms=self._ms("admission"),
+            inference_ms=self._ms("inference"),
+        )
+
+    def _ms(self, name: str) -> int:
         return int(self._seconds.get(name, 0) * 1000)
 
 

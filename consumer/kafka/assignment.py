@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Collection, Hashable
 from enum import Enum
+from typing import Protocol
 
 from consumer.errors import AdvetError
 from consumer.kafka.completion_map import WINDOW_OFFSETS, Coverage
@@ -33,6 +34,16 @@ class SkipRefused(AdvetError):
     """The record cannot be skipped; the message says why."""
 
 
+class HandedOver(Protocol):
+    """A record whose outcome has been given to the delivery."""
+
+    def durable(self) -> None:
+        """The outcome is durable."""
+
+    def abandon(self) -> None:
+        """The epoch has ended before."""
+
+
 class Assignment:
     """Created at every assignment, also of a partition that was owned before."""
 
@@ -45,6 +56,10 @@ class Assignment:
         self.ledger = PartitionLedger(0)
         self.keys: KeyOrder[RawRecord] = KeyOrder()
         self.items: set[asyncio.Task[None]] = set()
+        """What judges records now."""
+        self._handed_over: dict[int, HandedOver] = {}
+        """Records, by offset, whose outcome is on its way out."""
+        self._all_durable = asyncio.Event()
         self._judging: dict[int, asyncio.Task[None]] = {}
         self.skips: dict[int, str] = {}
         """Offset → why a person wants it among the dead letters."""
@@ -102,12 +117,31 @@ class Assignment:
                 self._last_suspect = record.offset
         return taken
 
+    def hand_over(self, offset: int, record: HandedOver) -> None:
+        """From now on this assignment tells `record` how its outcome ended."""
+        self._handed_over[offset] = record
+
     def finish(self, offset: int) -> None:
         """The terminal record of `offset` is durable; a no-op for an old epoch."""
-        if self.state is not State.ENDED:
-            self.ledger.finish(offset)
-            if self.isolated and self._suspects <= 0 and not self.ledger.in_flight:
-                self.prove()
+        if self.state is State.ENDED:
+            return
+        self.ledger.finish(offset)
+        if self.isolated and self._suspects <= 0 and not self.ledger.in_flight:
+            self.prove()
+        record = self._handed_over.pop(offset, None)
+        if record is not None:
+            record.durable()
+        if not self._handed_over:
+            self._all_durable.set()
+
+    async def quiet(self) -> None:
+        """Returns once no record is judged and no outcome is on its way out."""
+        while self.items or self._handed_over:
+            if self.items:
+                await asyncio.wait(set(self.items))
+            else:
+                self._all_durable.clear()
+                await self._all_durable.wait()
 
     def prove(self) -> None:
         """Everything that was in flight when earlier owners ended is finished: none of it ends processes."""
@@ -129,11 +163,8 @@ class Assignment:
         if (item := self._judging.get(offset)) is not None:
             item.cancel()
 
-    def begin_judging(self, offset: int) -> None:
-        """The current task judges `offset`: until `end_judging` a skip cancels it."""
-        item = asyncio.current_task()
-        if item is None:
-            raise RuntimeError("items run in tasks of their own")
+    def begin_judging(self, offset: int, item: asyncio.Task[None]) -> None:
+        """`item`, the current task, judges `offset`: until `end_judging` a skip cancels it."""
         self._judging[offset] = item
 
     def end_judging(self, offset: int) -> None:
@@ -155,3 +186,6 @@ class Assignment:
         self.state = State.ENDED
         for item in self.items:
             item.cancel()
+        while self._handed_over:
+            self._handed_over.popitem()[1].abandon()
+        self._all_durable.set()

@@ -45,7 +45,7 @@ class Delivery(Protocol):
         ...
 
     async def publish(self, assignment: Assignment, offset: int, terminal: Terminal | None) -> None:
-        """Returns once the outcome (None: nothing to send) is durable and `offset` is finished in the ledger."""
+        """Takes an outcome (None: nothing to send); `assignment.finish(offset)` is called once it is durable."""
 
     def waiting(self, assignment: Assignment) -> int:
         """Outcomes that wait for the next transaction: what made them is over."""

@@ -53,7 +53,6 @@ class Outcome:
 
     offset: int
     terminal: Terminal | None
-    durable: asyncio.Future[None]
 
 
 class Lane:
@@ -85,13 +84,11 @@ class Lane:
         """A transaction has begun and its outcome is not known: its outcomes may be committed, or not."""
         self._starts_found = max(0, committed.starts - 1)
 
-    async def publish(self, offset: int, terminal: Terminal | None) -> None:
-        """Returns once a transaction with the outcome has been committed."""
-        outcome = Outcome(offset, terminal, asyncio.get_running_loop().create_future())
-        self._waiting.append(outcome)
+    def publish(self, offset: int, terminal: Terminal | None) -> None:
+        """Puts the outcome into the next transaction."""
+        self._waiting.append(Outcome(offset, terminal))
         self.waiting += 1
         self._filled.set()
-        await outcome.durable
 
     async def note_suspect(self, offset: int) -> int:
         """Returns once it is committed that `offset` runs alone now: how many such runs it has not survived."""
@@ -146,8 +143,6 @@ class Lane:
             self.waiting -= len(batch)
             for outcome in batch:
                 self.assignment.finish(outcome.offset)
-                if not outcome.durable.done():
-                    outcome.durable.set_result(None)
             if noted is not None and not noted.done():
                 noted.set_result(None)
 
@@ -247,8 +242,8 @@ class ExactlyOnce:
             self._lost(lane.assignment)
 
     async def publish(self, assignment: Assignment, offset: int, terminal: Terminal | None) -> None:
-        """Returns once the outcome is committed together with the offset."""
-        await self._lanes[assignment].publish(offset, terminal)
+        """Returns at once: the outcome is committed together with the offset, and with others."""
+        self._lanes[assignment].publish(offset, terminal)
 
     def waiting(self, assignment: Assignment) -> int:
         """Outcomes that wait for the next transaction."""

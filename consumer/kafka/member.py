@@ -5,9 +5,7 @@ getmany → assignment.take → order per key → work.process → delivery.publ
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Awaitable, Hashable
-from typing import Protocol
+from collections.abc import Awaitable
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -20,9 +18,9 @@ from consumer.kafka.connection import AIOKAFKA, Clients, client_options, topic_p
 from consumer.kafka.delivery import Delivery, Reached
 from consumer.kafka.exactly_once import ExactlyOnce
 from consumer.kafka.hearing import Hearing, heartbeat_seconds
+from consumer.kafka.items import Items, Work
 from consumer.kafka.rebalance import Rebalance
-from consumer.kafka.turns import Turns
-from consumer.messages import Holding, Partition, RawRecord, Terminal
+from consumer.messages import Holding, Partition, RawRecord
 from consumer.ops.metrics import Metrics
 from consumer.settings import MIB, Settings
 
@@ -36,41 +34,6 @@ EVERYDAY_PAUSES = frozenset({"records", "bytes"})
 """Reasons that come and go many times a second under load."""
 BRIEF_SECONDS = 5.0
 """So long such a reason only keeps us from polling: aiokafka throws away what it has fetched of a paused partition."""
-
-
-class Work(Protocol):
-    """What is done with a record between reading it and publishing its outcome."""
-
-    def open(self, record: RawRecord) -> None:
-        """Counts the record against the bounds."""
-
-    def prefer(self, record: RawRecord) -> None:
-        """The record runs alone while others wait for their turn: bounds must not make it wait for them."""
-
-    async def process(self, record: RawRecord) -> Terminal | None:
-        """The record's terminal record, or None for a withdrawal. Never raises but for cancellation."""
-
-    async def crashed(self, record: RawRecord, crashes: int) -> Terminal:
-        """The dead letter of a record that has ended `crashes` processes while it ran alone."""
-        ...
-
-    async def skipped(self, record: RawRecord, reason: str) -> Terminal:
-        """The dead letter of a record that a person sent there."""
-        ...
-
-    def committed(self, record: RawRecord, judged_at: float) -> None:
-        """The record's terminal record, there since `judged_at` (Unix time), is durable."""
-
-    def close(self, record: RawRecord) -> None:
-        """Gives back what `open` and `process` counted; what is not committed by now is left to the next owner."""
-
-    def pauses(self, records_in_flight: int) -> frozenset[str]:
-        """Why nothing more may be read now."""
-        ...
-
-    def room(self, records_in_flight: int) -> int:
-        """Records that may be read at once; at least 1."""
-        ...
 
 
 class Member:
@@ -89,9 +52,6 @@ class Member:
             else AtLeastOnce(settings, self._consumer, metrics)
         )
         self._hearing = Hearing(settings, self._consumer)
-        self._turns = Turns()
-        self._freed = asyncio.Event()
-        """Something in flight has finished, so a pause may be over."""
         self._pauses: frozenset[str] = frozenset()
         self._unpaused_at = 0.0
         """When there was no reason to pause last."""
@@ -127,7 +87,8 @@ class Member:
             async with asyncio.TaskGroup() as tasks:
                 rebalance = await self._join(tasks)
                 listening = tasks.create_task(self._hearing.listen())
-                await self._poll(rebalance, tasks, stopping)
+                items = Items(self._work, self._delivery, tasks, self._settings.flow.crashes_alone)
+                await self._poll(rebalance, items, stopping)
                 listening.cancel()
                 owned = list(rebalance.owned.values())
                 unfinished = await rebalance.drain(owned, self._settings.flow.drain_seconds)
@@ -136,6 +97,8 @@ class Member:
                 rebalance.end_all()
                 await self._delivery.stop()
         finally:
+            if self._rebalance is not None:
+                self._rebalance.end_all()
             await _bounded(self._consumer.stop(), "leave_group")
             await _bounded(self._delivery.stop(), "delivery")
         return unfinished
@@ -153,21 +116,21 @@ class Member:
         self._rebalance = rebalance
         return rebalance
 
-    async def _poll(self, rebalance: Rebalance, tasks: asyncio.TaskGroup, stopping: asyncio.Event) -> None:
+    async def _poll(self, rebalance: Rebalance, items: Items, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
-            self._freed.clear()
+            items.freed.clear()
             held = rebalance.held
             brief = self._pause_and_resume(rebalance, held)
             if self._pauses:
                 with contextlib.suppress(TimeoutError):  # not wait_for: on Python 3.11 it can swallow a cancellation
                     async with asyncio.timeout(POLL_SECONDS):
-                        await self._freed.wait()
+                        await items.freed.wait()
             if brief:
                 continue
             for tp, records in (await self._read(rebalance, held)).items():
                 assignment = rebalance.owned.get(tp)
                 if assignment is not None and assignment.state is State.ACTIVE:
-                    self._take_all(assignment, tp, records, tasks)
+                    self._take_all(assignment, tp, records, items)
             await self._pass_markers(rebalance)
 
     async def _read(self, rebalance: Rebalance, held: int) -> dict[TopicPartition, list[ConsumerRecord]]:
@@ -219,79 +182,20 @@ class Member:
         return brief
 
     def _take_all(
-        self, assignment: Assignment, tp: TopicPartition, records: list[ConsumerRecord], tasks: asyncio.TaskGroup
+        self, assignment: Assignment, tp: TopicPartition, records: list[ConsumerRecord], items: Items
     ) -> None:
+        taken = 0
         for read in records:
             if not assignment.has_room(read.offset):
                 self._consumer.seek(tp, read.offset)
-                return
+                break
             record = RawRecord(
                 assignment.partition, read.offset, read.timestamp, read.key, read.value, tuple(read.headers)
             )
-            if not assignment.take(record):
-                continue
-            self._work.open(record)
-            self._metrics.records.inc()
-            key = assignment.key_of(record)
-            if assignment.keys.admit(key, record):
-                item = tasks.create_task(self._run_in_order(assignment, key, record))
-                assignment.items.add(item)
-                item.add_done_callback(assignment.items.discard)
-
-    async def _run_in_order(self, assignment: Assignment, key: Hashable, record: RawRecord) -> None:
-        """Runs a record, then those of its key that came meanwhile."""
-        current: RawRecord | None = record
-        try:
-            while current is not None:
-                try:
-                    await self._run(assignment, current)
-                finally:
-                    self._work.close(current)
-                    self._freed.set()
-                current = assignment.keys.release(key)
-        finally:
-            for waiting in assignment.keys.abandon(key):
-                self._work.close(waiting)
-
-    async def _run(self, assignment: Assignment, record: RawRecord) -> None:
-        if assignment.isolated:
-            # alone in the process until its outcome is durable: a death that another record causes must not count
-            async with self._turns.alone():
-                if assignment.state is State.ACTIVE:  # else its run would be cut short, which looks like a crash
-                    self._work.prefer(record)
-                    await self._run_suspect(assignment, record)
-            return
-        async with self._turns.together():
-            terminal = await self._judge(assignment, record)
-        self._freed.set()
-        await self._publish(assignment, record, terminal)
-
-    async def _run_suspect(self, assignment: Assignment, record: RawRecord) -> None:
-        crashes = await self._delivery.suspect(assignment, record.offset)
-        if crashes >= self._settings.flow.crashes_alone:
-            terminal: Terminal | None = await self._work.crashed(record, crashes)
-        else:
-            terminal = await self._judge(assignment, record)
-        await self._publish(assignment, record, terminal)
-
-    async def _publish(self, assignment: Assignment, record: RawRecord, terminal: Terminal | None) -> None:
-        judged_at = time.time()
-        await self._delivery.publish(assignment, record.offset, terminal)
-        if terminal is not None:
-            self._work.committed(record, judged_at)
-
-    async def _judge(self, assignment: Assignment, record: RawRecord) -> Terminal | None:
-        """The record's outcome, unless a person skips it before it has one."""
-        assignment.begin_judging(record.offset)
-        try:
-            if record.offset not in assignment.skips:
-                return await self._work.process(record)
-        except asyncio.CancelledError:
-            if not assignment.cancelled_by_skip(record.offset):
-                raise
-        finally:
-            assignment.end_judging(record.offset)
-        return await self._work.skipped(record, assignment.skips.pop(record.offset))
+            if assignment.take(record):
+                taken += 1
+                items.take(assignment, record)
+        self._metrics.records.inc(taken)
 
     def skip(self, partition: Partition, offset: int, reason: str) -> None:
         """Sends the record at `offset` to the dead letters, now or when it is read. Raises SkipRefused."""

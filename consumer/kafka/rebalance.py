@@ -5,6 +5,7 @@ paused at once and activated by tasks of their own. A revoke drains within a par
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
@@ -98,9 +99,10 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         leaving = list(assignments)
         for assignment in leaving:
             assignment.drain()
-        items = [item for assignment in leaving for item in assignment.items]
-        if items:
-            await asyncio.wait(items, timeout=deadline_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_seconds):
+                for assignment in leaving:
+                    await assignment.quiet()
         await self._delivery.settle(leaving)
         return sum(assignment.ledger.in_flight for assignment in leaving)
 

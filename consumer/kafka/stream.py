@@ -9,7 +9,8 @@ from consumer.errors import AdvetError
 from consumer.kafka.assignment import SkipRefused
 from consumer.kafka.connection import AIOKAFKA, Clients
 from consumer.kafka.delivery import MustRejoin, Reached, reached_nothing
-from consumer.kafka.member import Member, Work
+from consumer.kafka.items import Work
+from consumer.kafka.member import Member
 from consumer.messages import Holding, Partition
 from consumer.ops.metrics import Metrics
 from consumer.settings import Settings

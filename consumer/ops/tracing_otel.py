@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from consumer.kafka.member import Work
+from consumer.kafka.items import Work
 from consumer.messages import Headers, RawRecord, Terminal
 from consumer.settings import Settings
 from schemas.cloudevents import EventInvalid, read_event

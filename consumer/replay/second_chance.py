@@ -8,7 +8,7 @@ same transaction.
 import hashlib
 from datetime import UTC, datetime
 
-from consumer.kafka.member import Work
+from consumer.kafka.items import Work
 from consumer.messages import RawRecord, Terminal
 from consumer.settings import Settings
 from schemas import DeadLetter

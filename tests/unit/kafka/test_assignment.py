@@ -168,7 +168,7 @@ def test_a_skip_cancels_the_judgement_and_nothing_else():
     """The cancellation is taken back: the item goes on, to its dead letter."""
 
     async def judge(assignment: Assignment, offset: int) -> str:
-        assignment.begin_judging(offset)
+        assignment.begin_judging(offset, asyncio.tasks.current_task())
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
