@@ -1,7 +1,8 @@
 """A TCP proxy before a broker that understands just enough of the protocol to pick requests out by their kind.
 
 It holds an EndTxn back until long after the client has given up, holds its answer back, or cuts the connection
-before or after the broker got it. Runs in a thread of its own.
+before or after the broker got it. It can also be the whole network: everything cut and refused, or nothing passes
+either way, until `mend`. Runs in a thread of its own.
 """
 
 import asyncio
@@ -34,6 +35,10 @@ class Proxy:
         self._stop = asyncio.Event()
         self._planned: list[str] = []
         self._hit: set[object] = set()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._refusing = False
+        self._passing = asyncio.Event()
+        self._passing.set()
         self.done: Counter[str] = Counter()
         """Faults that were done."""
         self.late_errors: list[int] = []
@@ -52,6 +57,31 @@ class Proxy:
         """Each fault meets the next EndTxn of a connection that has met none."""
         self._loop.call_soon_threadsafe(self._planned.extend, faults)
 
+    def cut(self) -> None:
+        """Ends all connections and those that are tried from now on, as a firewall does that rejects."""
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def silence(self) -> None:
+        """Nothing passes any more, and nobody is told, as when a cable is out; `mend` brings what is on its way."""
+        self._loop.call_soon_threadsafe(self._passing.clear)
+
+    def mend(self) -> None:
+        """Everything passes again."""
+        self._loop.call_soon_threadsafe(self._mend)
+
+    def _cut(self) -> None:
+        self._refusing = True
+        for writer in self._open:
+            writer.transport.abort()
+
+    def _mend(self) -> None:
+        self._refusing = False
+        self._passing.set()
+
+    async def passes(self) -> None:
+        """Returns when the network lets something through."""
+        await self._passing.wait()
+
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._connected, LOOPBACK, self._listen)
         self._started.set()
@@ -61,11 +91,16 @@ class Proxy:
             task.cancel()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
         try:
             upstream = await asyncio.open_connection(LOOPBACK, self._upstream)
         except OSError:
             writer.close()
             return
+        ends = {writer, upstream[1]}
+        self._open |= ends
         connection = _Connection(self, (reader, writer), upstream)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             async with asyncio.TaskGroup() as tasks:
@@ -74,7 +109,8 @@ class Proxy:
                 if connection.held:
                     await asyncio.sleep(LINGER_SECONDS)
                 answers.cancel()
-        for end in (writer, upstream[1]):
+        self._open -= ends
+        for end in ends:
             end.close()
 
     def choose(self, connection: object, api_key: int) -> str | None:
@@ -122,6 +158,7 @@ class _Connection:
             if fault == HOLD_REQUEST:
                 self.held = True
                 await self._proxy.hold()
+            await self._proxy.passes()
             self._to_broker.write(frame)
 
     async def answers(self) -> None:
@@ -135,6 +172,7 @@ class _Connection:
             if fault == CUT_ANSWER:
                 self._to_client.transport.abort()
                 return
+            await self._proxy.passes()
             self._to_client.write(frame)
 
 
