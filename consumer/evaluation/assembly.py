@@ -65,6 +65,10 @@ class Rota:
         self._chosen[what, one] += 1
         return one
 
+    def least(self, what: str, options: Iterable[Hashable]) -> int:
+        """How often the least chosen of `options` was chosen."""
+        return min(self._chosen[what, one] for one in options)
+
     def give_back(self, what: str, one: Hashable) -> None:
         """Takes a choice back that could not be used: its turn is still to come."""
         self._chosen[what, one] -= 1

@@ -4,6 +4,7 @@ Every ad of set A comes as it is and mostly once more with one perturbation, as 
 what a perturbation costs can be measured on pairs. `write_set` puts a set into a folder; `items.read_set` reads it.
 """
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ DEFAULT_COUNT: Final = 1200
 TWINS_OF_FIVE: Final = 4
 WEIGHTS: Final[tuple[Weight, ...]] = ("regular", "bold", "serif")
 _HEADLINE_CHARS: Final = 16
+_LEAD: Final = 2
+"""By how many items one perturbation at one strength may lead over another."""
 
 Carrier = Literal["text", "picture", "main in picture", "main in text"]
 CARRIERS: Final[tuple[Carrier, ...]] = ("picture", "main in picture", "text", "picture", "main in text")
@@ -157,26 +160,28 @@ def _split(
 
 
 def _twin(ad: _Ad, rota: Rota, dice: random.Random) -> Item | None:
-    """The same ad perturbed; None where nothing applies to it."""
+    """The same ad perturbed; None where only what others have had more often applies to it."""
     cells = [(name, strength) for name in (*TEXT, *PICTURE) for strength in STRENGTHS]
+    allowed = rota.least("perturbation", cells) + _LEAD
     while cells:
-        name, strength = rota.pick("perturbation", cells)
-        cells.remove((name, strength))
-        changed = _perturbed(ad, name, strength, dice)
-        if changed is None:
-            rota.give_back("perturbation", (name, strength))
-            continue
-        try:
-            return _item(changed, name, strength)
-        except LayoutError:  # longer in disguise, or too long for columns: something else fits
-            rota.give_back("perturbation", (name, strength))
+        cell = rota.pick("perturbation", cells)
+        cells.remove(cell)
+        if rota.least("perturbation", [cell]) <= allowed:
+            # words grow in disguise, and columns are short: what does not fit is passed over
+            with contextlib.suppress(LayoutError):
+                changed = _perturbed(ad, *cell, dice)
+                if changed:
+                    return _item(changed, *cell)
+        rota.give_back("perturbation", cell)
     return None
 
 
 def _perturbed(ad: _Ad, name: str, strength: int, dice: random.Random) -> _Ad | None:
-    """The ad with its words changed; pictures are changed when they are laid out and painted."""
+    """The ad with its words changed; pictures are changed when they are laid out and painted. None: nothing to do."""
     if name in PICTURE:
-        return ad if ad.pictures else None
+        shown = [passage for design in ad.pictures for passage in design.passages]
+        hidden = any(one.quote for one in ad.text) and not any(one.quote for one in shown)
+        return ad if shown and not hidden else None
     kind = next(one for one in TEXT if one == name)
     disguised: dict[Passage, Passage] = {}
     for passage in (*ad.text, *(one for design in ad.pictures for one in design.passages)):

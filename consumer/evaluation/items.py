@@ -167,6 +167,8 @@ def stratified(items: Sequence[Item], count: int) -> tuple[Item, ...]:
     The next one is always that whose features have been chosen least, measured by what an even share would be; the
     order stays that of `items`.
     """
+    if count >= len(items):
+        return tuple(items)
     features = [_features(item) for item in items]
     values = [len({value for ones in dimension for value in ones}) for dimension in zip(*features, strict=True)]
     chosen: Counter[tuple[int, str]] = Counter()

@@ -26,6 +26,9 @@ COLUMNS: Final = {1: (46, 1.9), 2: (34, 1.5), 3: (26, 1.2)}
 """Size of the type under `vertical`, and the distance of columns in sizes."""
 TINY_NOTICE_PX: Final = 9
 LABEL: Final = "广告"
+_ORIGINAL_PX: Final = 100
+_FACES: Final = 24
+"""Open fonts, each some megabytes."""
 _STARTS_NO_LINE: Final = frozenset("，。！？；：、）”》」】％｜,.!?;:)%")
 _TOKENS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.%+-]*|.", re.DOTALL)
 
@@ -92,7 +95,7 @@ class Sheet:
 Setting = Literal["plain", "small_text", "vertical"]
 
 
-@cache
+@lru_cache(maxsize=_FACES)
 def face(weight: Weight, size_px: int) -> ImageFont.FreeTypeFont:
     """The font at a size. Raises FontMissing, which says what to install."""
     return _original(weight).font_variant(size=size_px)
@@ -100,12 +103,13 @@ def face(weight: Weight, size_px: int) -> ImageFont.FreeTypeFont:
 
 @cache
 def _original(weight: Weight) -> ImageFont.FreeTypeFont:
-    return font(weight, 32)
+    return font(weight, _ORIGINAL_PX)
 
 
 @lru_cache(maxsize=20_000)
-def _advance(weight: Weight, size_px: int, token: str) -> float:
-    return face(weight, size_px).getlength(token)
+def _advance(weight: Weight, token: str) -> float:
+    """Width in sizes: measured once, so that looking for a size that fits opens no font for each one tried."""
+    return _original(weight).getlength(token) / _ORIGINAL_PX
 
 
 def lay_out(design: Design, setting: Setting = "plain", strength: int = 0) -> Sheet:
@@ -171,7 +175,7 @@ def _wrapped(passage: Passage, weight: Weight, size: int, width: float) -> Itera
     start = end = 0
     used = 0.0
     for token in _TOKENS.finditer(passage.text):
-        advance = _advance(weight, size, token.group())
+        advance = _advance(weight, token.group()) * size
         if used and used + advance > width and token.group() not in _STARTS_NO_LINE:
             yield _cut(passage, start, end)
             start, used = token.start(), 0.0
