@@ -6,7 +6,6 @@ either way, until `mend`. Runs in a thread of its own.
 """
 
 import asyncio
-import contextlib
 import struct
 import threading
 from collections import Counter
@@ -102,16 +101,19 @@ class Proxy:
         ends = {writer, upstream[1]}
         self._open |= ends
         connection = _Connection(self, (reader, writer), upstream)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        try:
             async with asyncio.TaskGroup() as tasks:
                 answers = tasks.create_task(connection.answers())
                 await connection.requests()
                 if connection.held:
                     await asyncio.sleep(LINGER_SECONDS)
                 answers.cancel()
-        self._open -= ends
-        for end in ends:
-            end.close()
+        except* (OSError, asyncio.IncompleteReadError):
+            pass  # one side has gone, so the other goes too
+        finally:
+            self._open -= ends
+            for end in ends:
+                end.close()
 
     def choose(self, connection: object, api_key: int) -> str | None:
         """The fault for this request, if one is planned."""
