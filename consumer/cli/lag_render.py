@@ -33,7 +33,9 @@ def lag_report(lag: GroupLag) -> RenderableType:
         "",
     )
     for column, footer in zip(COLUMNS, total, strict=True):
-        table.add_column(column, footer, justify="left" if column in ("partition", "state") else "right", no_wrap=True)
+        table.add_column(
+            column, footer, justify="left" if column in ("partition", "state") else "right", no_wrap=column != "state"
+        )
     for one in lag.partitions:
         table.add_row(
             str(one.partition.number),
