@@ -183,22 +183,19 @@ def _perturbed(ad: _Ad, name: str, strength: int, dice: random.Random) -> _Ad | 
         hidden = any(one.quote for one in ad.text) and not any(one.quote for one in shown)
         return ad if shown and not hidden else None
     kind = next(one for one in TEXT if one == name)
-    disguised: dict[Passage, Passage] = {}
-    for passage in (*ad.text, *(one for design in ad.pictures for one in design.passages)):
-        words = _scope(passage, kind, strength, ad.draft)
-        other = disguised.setdefault(replace(passage, role="copy"), replace(passage, role="copy"))
-        if words and other.text == passage.text:
+    worn: dict[str, Passage] = {}
+
+    def disguised(passage: Passage) -> Passage:
+        """The passage in disguise; the same words look the same wherever they stand."""
+        if passage.text not in worn:
+            words = _scope(passage, kind, strength, ad.draft)
             fresh = disguise(words, kind, strength, dice)
             quote = fresh if words == passage.quote else disguise(passage.quote, kind, strength, dice)
-            disguised[replace(passage, role="copy")] = Passage(
-                passage.text.replace(words, fresh, 1), "copy", passage.rules, quote
-            )
+            worn[passage.text] = replace(passage, text=passage.text.replace(words, fresh, 1), quote=quote)
+        return replace(worn[passage.text], role=passage.role)
 
-    def worn(passage: Passage) -> Passage:
-        return replace(disguised[replace(passage, role="copy")], role=passage.role)
-
-    text = tuple(worn(one) for one in ad.text)
-    pictures = tuple(replace(design, passages=tuple(worn(one) for one in design.passages)) for design in ad.pictures)
+    text = tuple(map(disguised, ad.text))
+    pictures = tuple(replace(one, passages=tuple(map(disguised, one.passages))) for one in ad.pictures)
     changed = replace(ad, text=text, pictures=pictures)
     return None if changed == ad else changed
 

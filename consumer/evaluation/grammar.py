@@ -118,11 +118,7 @@ class Grammar:
         found: dict[Phrase, dict[Category, list[Phrase]]] = {}
         for first in phrases:
             for category in first.categories:
-                others = [
-                    one
-                    for one in phrases
-                    if category in one.categories and one.part is first.part and not set(first.rules) & set(one.rules)
-                ]
+                others = [one for one in phrases if category in one.categories and _together(first, one)]
                 if others:
                     found.setdefault(first, {})[category] = others
         return found
@@ -169,3 +165,13 @@ class Grammar:
     def _clean_phrase(self, category: Category) -> Phrase:
         fitting = [one for one in self._phrases["A", "clean"] if category in one.categories]
         return self._rota.pick("clean phrase", fitting)
+
+
+def _together(one: Phrase, other: Phrase) -> bool:
+    """Whether both violate in one ad: other rules each, and neither says what the other must lack."""
+    return (
+        one.part is other.part
+        and set(one.rules).isdisjoint(other.rules)
+        and not any(word in other.text for word in satisfying(one.rules))
+        and not any(word in one.text for word in satisfying(other.rules))
+    )

@@ -1,6 +1,7 @@
 """Rendered pictures: the words stand where the gold boxes say, under every perturbation."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from consumer.demo import canvas
 from consumer.demo.canvas import FontMissing, LayoutError
 from consumer.evaluation.copy import Scene
+from consumer.evaluation.generator import GOODS
 from consumer.evaluation.items import IMAGES, Design, Item, ItemPicture, Metadata, Passage
 from consumer.evaluation.layouts import LAYOUTS, lay_out
 from consumer.evaluation.perturbations import PICTURE
@@ -91,6 +93,12 @@ def test_no_line_begins_with_a_full_stop():
 def test_copy_that_does_not_fit_is_refused():
     with pytest.raises(LayoutError, match="shorten the copy"):
         lay_out(design(passages=(Passage("长" * 2000, "copy"),)))
+
+
+def test_every_product_that_may_be_shown_can_be_drawn():
+    plain = paint(replace(design(), product="tin"), None, 0).tobytes()
+    for product in {name for names in GOODS.values() for name in names} - {"tin"}:
+        assert paint(replace(design(), product=product), None, 0).tobytes() != plain, product
 
 
 def test_small_and_pale_notices_are_hard_to_read():
