@@ -129,6 +129,10 @@ class MemoryFile:
         """A copy of the content."""
         return os.pread(self.fd, self.size_bytes, 0) if self.size_bytes else b""
 
+    def head(self, size_bytes: int) -> bytes:
+        """A copy of the first bytes."""
+        return os.pread(self.fd, size_bytes, 0)
+
     def close(self) -> None:
         """Idempotent."""
         if self._fd >= 0:

@@ -7,6 +7,7 @@ with this machine (no process can be started, shutdown) stays a TransientError.
 from collections.abc import Sequence
 
 from consumer.creatives.header_gate import refusal
+from consumer.creatives.plain_headers import HEAD_BYTES, plain_header
 from consumer.errors import PermanentError, WorkerCrashed
 from consumer.messages import Blob, HeaderFacts, MemoryFile, Picture
 from consumer.settings import CreativeSettings
@@ -38,20 +39,17 @@ class Decoder(Pooled):
         Raises PermanentError: `creative_unsupported`, `creative_too_large`, or `creative_undecodable` for a
         header that cannot be read.
         """
-        request: Request = {"op": "inspect", "max_frames": self._settings.max_frames}
-        answer = await self._ask(request, [blob.content.fd], Stage.GATE, blob.asset_id)
-        facts = HeaderFacts(
-            asset_id=blob.asset_id,
-            content_type=answer["content_type"],
-            size_bytes=blob.content.size_bytes,
-            width=answer["width"],
-            height=answer["height"],
-            frames=answer["frames"],
-        )
+        facts = _plain(blob) or await self._inspected(blob)
         refused = refusal(facts, self._settings)
         if refused is not None:
             raise refused
         return facts
+
+    async def _inspected(self, blob: Blob) -> HeaderFacts:
+        request: Request = {"op": "inspect", "max_frames": self._settings.max_frames}
+        answer = await self._ask(request, [blob.content.fd], Stage.GATE, blob.asset_id)
+        size = answer["width"], answer["height"]
+        return HeaderFacts(blob.asset_id, answer["content_type"], blob.content.size_bytes, *size, answer["frames"])
 
     async def decode(self, blob: Blob, facts: HeaderFacts) -> Picture:
         """The first frame, upright, 8-bit RGB, of the size that `facts` says. The caller closes its pixels.
@@ -85,6 +83,11 @@ class Decoder(Pooled):
                     raise PermanentError(Reason(answer["reason"]), stage, f"creative {asset_id} {answer['message']}")
                 return answer
         raise AssertionError("the last crash raises")
+
+
+def _plain(blob: Blob) -> HeaderFacts | None:
+    plain = plain_header(blob.content.head(HEAD_BYTES), blob.content.size_bytes)
+    return None if plain is None else HeaderFacts(blob.asset_id, plain[0], blob.content.size_bytes, *plain[1:], 1)
 
 
 def _undecodable(stage: Stage, asset_id: str, what: str) -> PermanentError:

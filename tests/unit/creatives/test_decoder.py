@@ -260,7 +260,7 @@ def test_a_closed_decoder_blames_no_file() -> None:
         with pytest.raises(WorkersUnavailable):
             await decoding
         with pytest.raises(WorkerCrashed):
-            await decoder.inspect(blob)
+            await decoder.decode(blob, facts)
         blob.content.close()
 
     asyncio.run(run())
