@@ -114,6 +114,11 @@ class Prometheus:
         finally:
             asyncio.run(child.stop(10))
 
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{LOOPBACK}:{self._port}"
+
     def _write(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         config = yaml.safe_load(CONFIG.read_text("utf-8"))

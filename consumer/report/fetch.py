@@ -61,7 +61,7 @@ class Address:
         except (OSError, http.client.HTTPException) as error:
             raise ReportRefused(f"{self.url} broke off: {error!r}") from error
         if len(body) > MOST_BYTES:
-            raise ReportRefused(f"{self.url} answers more than {MOST_BYTES:,} bytes: ask for less time, or --match")
+            raise ReportRefused(f"{self.url} answers more than {MOST_BYTES:,} bytes: --match narrows it")
         try:
             answered = json.loads(body)
         except ValueError as error:

@@ -110,7 +110,8 @@ class Reader:
 
     def times(self, name: str, by: str | None) -> Times:
         """Of a histogram."""
-        buckets = self._source.buckets(name, by)
+        added = self.amounts(f"{name}_bucket", by or "", "le")
+        buckets = {(label, float(bound)): values for (label, bound), values in added.items()}
         return Times(
             p50=quantiles(buckets, 0.5),
             p99=quantiles(buckets, 0.99),

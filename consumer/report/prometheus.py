@@ -20,7 +20,7 @@ COARSEST_SECONDS = 3600
 
 
 class PrometheusSource:
-    """One query for each metric; what is added up over processes is added up there, where it is much."""
+    """One query for each metric, of every process: `rate` would lose what was counted before a first scrape."""
 
     def __init__(self, address: Address, matchers: Sequence[str], since: datetime, until: datetime) -> None:
         """`matchers` narrow every query, as in `namespace="ads"`. Raises ReportRefused."""
@@ -61,17 +61,6 @@ class PrometheusSource:
         seconds = math.ceil(max(self._window.step_seconds, 1.5 * self._scrape_seconds))
         function = "min_over_time" if lowest else "max_over_time"
         return self._lines(f"{function}({name}{self._braces(*matchers)}[{seconds}s])")
-
-    def buckets(self, name: str, by: str | None) -> dict[tuple[str, float], list[Value]]:
-        """What each step added; a step shorter than four scrapes shares its observations with its neighbours."""
-        step_seconds = self._window.step_seconds
-        seconds = math.ceil(max(step_seconds, 4 * self._scrape_seconds))
-        labels = "le" if by is None else f"le, {by}"
-        query = f"sum by ({labels}) (rate({name}_bucket{self._braces()}[{seconds}s])) * {step_seconds}"
-        return {
-            (line.labels.get(by or "", ""), float(line.labels["le"])): list(line.values[1:])
-            for line in self._lines(query)
-        }
 
     def _scrape_interval(self, since: datetime, until: datetime) -> float:
         """Seconds between two samples at the end of the time, or wherever in it there are any."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumer.report.fetch import Address
-from consumer.report.series import Line, Origin, Value, increase, keyed, merged
+from consumer.report.series import Line, Origin, Value
 from consumer.report.window import ReportRefused, Window
 
 SILENT = (
@@ -80,14 +80,6 @@ class RingSource:
         del lowest
         lines = (line for ring in self._rings for line in ring.lines.get(name, ()))
         return [_spanning(line) for line in lines if where.items() <= line.labels.items()]
-
-    def buckets(self, name: str, by: str | None) -> dict[tuple[str, float], list[Value]]:
-        """What each step added, over all consumers."""
-        known_from = {ring.address.name: self._known_from(ring) for ring in self._rings}
-        lines = self.counters(f"{name}_bucket")
-        added = [Line(line.instance, line.labels, increase(line.values, known_from[line.instance])) for line in lines]
-        table = merged(keyed(added, (by or "", "le")))
-        return {(label, float(bound)): values for (label, bound), values in table.items()}
 
     def _read(self, address: Address) -> _Ring:
         window = self._window

@@ -57,13 +57,6 @@ class Source(Protocol):
         """The highest or lowest value within each step, of series with those labels."""
         ...
 
-    def buckets(self, name: str, by: str | None) -> dict[tuple[str, float], list[Value]]:
-        """What each step added to the cumulated buckets of a histogram, over all processes.
-
-        Keys are the value of the label `by` (empty without) and the upper bound.
-        """
-        ...
-
 
 def increase(values: Sequence[Value], known_from: int | None) -> list[Value]:
     """What each step added to a counter that falls only when its process starts anew.
