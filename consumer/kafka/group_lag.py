@@ -4,6 +4,7 @@ Nothing here belongs to the group, so it works while no consumer runs, and distu
 `consumer.lag`'s business.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -28,7 +29,11 @@ from consumer.settings import Settings
 
 LOOK_AHEAD_RECORDS = 64
 """Unfinished records that are looked at: so far markers of transactions are told from records."""
+LOOK_AHEAD_BYTES = 256 * 1024
+"""But not more than so many of a partition: a topic may hold large records."""
 NEWS_RECORDS = 1000
+ANSWER_SECONDS = 15.0
+"""For all questions about the group together: old figures are worse than none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +107,17 @@ class GroupLook:
         wanted = range(topic.partitions) if numbers is None else sorted(set(numbers) & set(range(topic.partitions)))
         partitions = [TopicPartition(name, number) for number in wanted]
         try:
-            # commits before ends: the other way round a commit could lie beyond the end
-            commits = await group_offsets(self._clients.admin, kafka.group, partitions) if partitions else {}
-            coordinator = await self._clients.admin.find_coordinator(kafka.group)
-            group = await describe_group(self._clients.client, kafka.group, coordinator)
-            coverages = {tp: await self._coverage(tp, commits) for tp in partitions}
-        except KafkaError as error:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                # commits before ends: the other way round a commit could lie beyond the end
+                commits = await group_offsets(self._clients.admin, kafka.group, partitions) if partitions else {}
+                coordinator = await self._clients.admin.find_coordinator(kafka.group)
+                group = await describe_group(self._clients.client, kafka.group, coordinator)
+                coverages = {tp: await self._coverage(tp, commits) for tp in partitions}
+        except (KafkaError, TimeoutError) as error:
             raise StreamBroken(cannot_read(kafka, error)) from error
         seen = await self._clients.peek.look(
             {
-                Partition(tp.topic, tp.partition): Want(
-                    coverage.low, most=LOOK_AHEAD_RECORDS, passing=coverage.finished
-                )
+                Partition(tp.topic, tp.partition): _ahead(coverage.low, coverage.finished)
                 for tp, (coverage, _) in coverages.items()
             }
         )
@@ -133,7 +137,7 @@ class GroupLook:
     async def sizes(self, topics: Iterable[Topic]) -> list[TopicSight]:
         """How much lies in topics that nobody commits offsets of, and how old the oldest is."""
         chosen = list(topics)
-        wants = {Partition(t.name, n): Want(most=LOOK_AHEAD_RECORDS) for t in chosen for n in range(t.partitions)}
+        wants = {Partition(t.name, n): _ahead() for t in chosen for n in range(t.partitions)}
         seen = await self._clients.peek.look(wants)
         return [_size(topic.name, [s for p, s in seen.items() if p.topic == topic.name]) for topic in chosen]
 
@@ -200,6 +204,10 @@ async def oldest_unfinished_seconds(settings: Settings) -> float:
         sight = await look.group()
     oldest = min((p.oldest_ms for p in sight.partitions if p.oldest_ms is not None), default=None)
     return 0.0 if oldest is None else max(0.0, sight.at_seconds - oldest / 1000)
+
+
+def _ahead(begin: int | None = None, passing: frozenset[int] = frozenset()) -> Want:
+    return Want(begin, most=LOOK_AHEAD_RECORDS, most_bytes=LOOK_AHEAD_BYTES, passing=passing)
 
 
 def _sight(

@@ -21,7 +21,7 @@ from consumer.settings import KafkaSettings
 
 LOOK_SECONDS = 10.0
 POLL_MS = 100
-FETCH_BYTES = 256 * 1024
+FETCH_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Want:
     """Begin so many offsets before the end at the earliest."""
     most: int = 0
     """Records that are enough."""
+    most_bytes: int | None = None
+    """Bytes of records that are enough."""
     passing: frozenset[int] = frozenset()
     """Offsets whose records do not count."""
 
@@ -150,6 +152,7 @@ class _Reading:
     done: bool = False
     records: list[RawRecord] = field(default_factory=list)
     _moved: bool = False
+    _bytes: int = 0
 
     def start(self, first: int) -> int:
         self.first = first
@@ -183,7 +186,9 @@ class _Reading:
                 self.records.append(
                     RawRecord(self.partition, record.offset, record.timestamp, record.key, record.value, headers)
                 )
-            self.done = len(self.records) >= self.want.most
+                self._bytes += self.records[-1].size_bytes
+            full = self.want.most_bytes is not None and self._bytes >= self.want.most_bytes
+            self.done = full or len(self.records) >= self.want.most
 
     def reached(self, position: int, readable: int) -> None:
         if self.done:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -44,7 +45,7 @@ def told(rig: Rig, *arguments: str, status: int = 0) -> str:
     process = start(rig, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     out, err = process.communicate(timeout=60)
     assert process.returncode == status, err
-    return out if status in (0, 3) else err
+    return str(out if status in (0, 3) else err)
 
 
 def lag(rig: Rig) -> dict:
@@ -58,7 +59,7 @@ def oldest_seconds(rig: Rig) -> float:
     async def read() -> float:
         topic, bootstrap = rig.settings.topics.submissions, rig.settings.kafka.bootstrap
         async with AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest") as reader:
-            return min([(await reader.getone(tp)).timestamp / 1000 for tp in reader.assignment()])
+            return float(min([(await reader.getone(tp)).timestamp for tp in reader.assignment()])) / 1000
 
     return asyncio.run(read())
 
@@ -186,6 +187,9 @@ def test_seconds_of_the_judge_come_from_the_consumers_and_outlive_them(rig, tmp_
 
 
 def test_watching_writes_a_line_a_look_until_interrupted(rig):
+    shown, terminal = pty.openpty()
+    on_terminal = start(rig, "--watch", stdout=terminal)
+    os.close(terminal)
     with (rig.folder / "watch.out").open("wb") as output:
         process = start(rig, "--watch", "--json", stdout=output)
     lines = lambda: (rig.folder / "watch.out").read_text().splitlines()  # noqa: E731
@@ -195,11 +199,15 @@ def test_watching_writes_a_line_a_look_until_interrupted(rig):
         wait_for(lambda: json.loads(lines()[-1])["total"]["remaining"] == 7)
         assert json.loads(lines()[0])["total"]["in_per_second"] is None, "one look tells no rate"
         wait_for(lambda: json.loads(lines()[-1])["total"]["in_per_second"] > 0)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert b"no consumer" in os.read(shown, 65536)
+        for one in (process, on_terminal):
+            one.send_signal(signal.SIGINT)
+        assert (process.wait(20), on_terminal.wait(20)) == (130, 130)
     finally:
-        process.kill()
-        process.wait()
+        os.close(shown)
+        for one in (process, on_terminal):
+            one.kill()
+            one.wait()
 
 
 def test_dead_letters_and_replays_that_have_not_ended(rig):
@@ -215,6 +223,12 @@ def test_dead_letters_and_replays_that_have_not_ended(rig):
             letters = rig.settings.topics.dead_letters
             wait_for(lambda: f'topic="{letters}"' in serving.series("advet_dead_letter_topic_records"), serving)
             assert sum(serving.series("advet_dead_letter_topic_records").values()) == 30
+            second = json.loads(told(rig, "--json", "--input", "oom_dead_letters"))
+            memory = serving.series("advet_dead_letter_topic_records")[
+                f'topic="{rig.settings.topics.oom_dead_letters}"'
+            ]
+            assert second["total"]["remaining"] == memory > 0
+            assert [topic["topic"] for topic in second["dead_letters"]] == [rig.settings.topics.quarantine]
             assert 0 < serving.series("advet_dead_letter_topic_oldest_seconds")[f'topic="{letters}"'] < 300
 
             def progress(state: str) -> float:

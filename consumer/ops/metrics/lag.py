@@ -78,14 +78,17 @@ class PartitionLagMetrics:
         )
         self.appended = Totals(
             book.counter(
-                "advet_appended_records_total", "records", "End offset: its growth is what comes in.", _PARTITION
+                "advet_appended_records_total",
+                "records",
+                "End offset, from which it begins: its growth is what comes in.",
+                _PARTITION,
             )
         )
         self.finished = Totals(
             book.counter(
                 "advet_finished_records_total",
                 "records",
-                "Low offset + finished above it: its growth is what gets done.",
+                "Low offset + finished above it, from which it begins: its growth is what gets done.",
                 _PARTITION,
             )
         )
