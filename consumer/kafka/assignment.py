@@ -34,14 +34,17 @@ class SkipRefused(AdvetError):
     """The record cannot be skipped; the message says why."""
 
 
-class HandedOver(Protocol):
-    """A record whose outcome has been given to the delivery."""
+class InFlight(Protocol):
+    """A record that is judged, or whose outcome is on its way out."""
+
+    def cancel(self) -> None:
+        """The epoch has ended while it was judged."""
 
     def durable(self) -> None:
         """The outcome is durable."""
 
     def abandon(self) -> None:
-        """The epoch has ended before."""
+        """The epoch has ended before it was."""
 
 
 class Assignment:
@@ -55,11 +58,11 @@ class Assignment:
         self.state = State.ACTIVATING
         self.ledger = PartitionLedger(0)
         self.keys: KeyOrder[RawRecord] = KeyOrder()
-        self.items: set[asyncio.Task[None]] = set()
-        """What judges records now."""
-        self._handed_over: dict[int, HandedOver] = {}
+        self.items: set[InFlight] = set()
+        """Records that are judged now."""
+        self._handed_over: dict[int, InFlight] = {}
         """Records, by offset, whose outcome is on its way out."""
-        self._all_durable = asyncio.Event()
+        self._emptied = asyncio.Event()
         self._judging: dict[int, asyncio.Task[None]] = {}
         self.skips: dict[int, str] = {}
         """Offset → why a person wants it among the dead letters."""
@@ -117,9 +120,14 @@ class Assignment:
                 self._last_suspect = record.offset
         return taken
 
-    def hand_over(self, offset: int, record: HandedOver) -> None:
+    def hand_over(self, offset: int, record: InFlight) -> None:
         """From now on this assignment tells `record` how its outcome ended."""
         self._handed_over[offset] = record
+
+    def dismiss(self, record: InFlight) -> None:
+        """It is not judged any more."""
+        self.items.discard(record)
+        self._tell_emptied()
 
     def finish(self, offset: int) -> None:
         """The terminal record of `offset` is durable; a no-op for an old epoch."""
@@ -131,17 +139,17 @@ class Assignment:
         record = self._handed_over.pop(offset, None)
         if record is not None:
             record.durable()
-        if not self._handed_over:
-            self._all_durable.set()
+        self._tell_emptied()
 
     async def quiet(self) -> None:
         """Returns once no record is judged and no outcome is on its way out."""
         while self.items or self._handed_over:
-            if self.items:
-                await asyncio.wait(set(self.items))
-            else:
-                self._all_durable.clear()
-                await self._all_durable.wait()
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def _tell_emptied(self) -> None:
+        if not self.items and not self._handed_over:
+            self._emptied.set()
 
     def prove(self) -> None:
         """Everything that was in flight when earlier owners ended is finished: none of it ends processes."""
@@ -184,8 +192,8 @@ class Assignment:
     def end(self) -> None:
         """Leaves the epoch: cancels what still runs; what finishes late changes nothing."""
         self.state = State.ENDED
-        for item in self.items:
+        for item in list(self.items):
             item.cancel()
         while self._handed_over:
             self._handed_over.popitem()[1].abandon()
-        self._all_durable.set()
+        self._tell_emptied()

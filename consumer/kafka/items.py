@@ -1,11 +1,13 @@
 """One record from its reading until its outcome is durable: in order per key, together with others or alone.
 
-judge in a task of its own → hand the outcome over → `durable`, from the delivery → the next record of the key. While
-an outcome waits for its transaction nothing of the record runs: a task that waited would cost more than most of it.
+judge → hand the outcome over → `durable`, from the delivery → the next record of the key. A task judges one record
+after the other for as long as none of them waits, and another one takes over when one does; while an outcome waits for
+its transaction nothing of its record runs. A task for each would cost more than most of what is done with a record.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Hashable
 from typing import Protocol
 
@@ -50,6 +52,10 @@ class Work(Protocol):
         ...
 
 
+SLICE_SECONDS = 0.01
+"""Records that never wait are judged for so long before others get the event loop."""
+
+
 class Items:
     """Runs the records of one membership."""
 
@@ -62,6 +68,8 @@ class Items:
         self.freed = asyncio.Event()
         """Something in flight has finished, so a pause may be over."""
         self._tasks = tasks
+        self._ready: deque[Item] = deque()
+        self._next_task_wanted = False
 
     def take(self, assignment: Assignment, record: RawRecord) -> None:
         """Runs the record, once those of its key that came before are durable."""
@@ -71,41 +79,77 @@ class Items:
             self.start(assignment, key, record)
 
     def start(self, assignment: Assignment, key: Hashable, record: RawRecord) -> None:
-        """Runs the record now."""
+        """Runs the record soon."""
         item = Item(self, assignment, key, record)
-        running = item.run()
+        assignment.items.add(item)
+        self._ready.append(item)
+        self._want_task()
+
+    def _want_task(self) -> None:
+        """Whatever waits when this step of the event loop ends gets a task."""
+        if not self._next_task_wanted:
+            self._next_task_wanted = True
+            asyncio.get_running_loop().call_soon(self._start_task)
+
+    def _start_task(self) -> None:
+        self._next_task_wanted = False
+        if not self._ready:
+            return
+        running = self._run_ready()
         try:
-            item.task = self._tasks.create_task(running)
-        except RuntimeError:  # the membership is ending
+            self._tasks.create_task(running)
+        except RuntimeError:  # the membership is ending; what waits is abandoned with its assignment
             running.close()
-            item.abandon()
-        else:
-            assignment.items.add(item.task)
+
+    async def _run_ready(self) -> None:
+        clock, this = asyncio.get_running_loop().time, asyncio.current_task()
+        if this is None:
+            raise RuntimeError("records are judged in tasks")
+        began = clock()
+        try:
+            while self._ready:
+                item = self._ready.popleft()
+                if self._ready:
+                    self._want_task()
+                await item.run(this)
+                if clock() - began > SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    began = clock()
+        finally:
+            if self._ready:
+                self._want_task()
 
 
 class Item:
-    """One record, `assignment.HandedOver` once it is judged."""
+    """One record, `assignment.InFlight`."""
 
-    __slots__ = ("_assignment", "_durable", "_handed_over", "_items", "_judged_at", "_key", "_record", "task")
+    __slots__ = ("_assignment", "_durable", "_items", "_judged_at", "_judging", "_key", "_left", "_record")
 
     def __init__(self, items: Items, assignment: Assignment, key: Hashable, record: RawRecord) -> None:
         self._items = items
         self._assignment = assignment
         self._key = key
         self._record = record
-        self._handed_over = False
+        self._judging: asyncio.Task[None] | None = None
+        self._left = False
+        """Handed over, or abandoned."""
         self._judged_at: float | None = None
         """Of a terminal record; a withdrawal has none."""
         self._durable: asyncio.Future[None] | None = None
-        self.task: asyncio.Task[None]
 
-    async def run(self) -> None:
-        """Judges the record and hands its outcome over; alone in the process while the assignment is isolated."""
+    async def run(self, task: asyncio.Task[None]) -> None:
+        """Judges the record in `task`, the current one, and hands its outcome over.
+
+        Alone in the process while the assignment is isolated.
+        """
         items, assignment = self._items, self._assignment
+        if self._left:
+            return
+        self._judging = task
         try:
             if not assignment.isolated:
                 async with items.turns.together():
-                    terminal = await self._judge()
+                    terminal = await self._judge(task)
                 items.freed.set()
                 await self._hand_over(terminal)
                 return
@@ -113,27 +157,27 @@ class Item:
             async with items.turns.alone():
                 if assignment.state is State.ACTIVE:  # else its run would be cut short, which looks like a crash
                     items.work.prefer(self._record)
-                    await self._run_suspect()
+                    await self._run_suspect(task)
         finally:
-            assignment.items.discard(self.task)
-            if not self._handed_over:
+            assignment.dismiss(self)
+            if not self._left:
                 self.abandon()
 
-    async def _run_suspect(self) -> None:
+    async def _run_suspect(self, task: asyncio.Task[None]) -> None:
         record = self._record
         crashes = await self._items.delivery.suspect(self._assignment, record.offset)
         if crashes >= self._items.crashes_alone:
             terminal: Terminal | None = await self._items.work.crashed(record, crashes)
         else:
-            terminal = await self._judge()
+            terminal = await self._judge(task)
         self._durable = asyncio.get_running_loop().create_future()
         await self._hand_over(terminal)
         await self._durable
 
-    async def _judge(self) -> Terminal | None:
+    async def _judge(self, task: asyncio.Task[None]) -> Terminal | None:
         """The record's outcome, unless a person skips it before it has one."""
         assignment, record = self._assignment, self._record
-        assignment.begin_judging(record.offset, self.task)
+        assignment.begin_judging(record.offset, task)
         try:
             if record.offset not in assignment.skips:
                 return await self._items.work.process(record)
@@ -147,7 +191,7 @@ class Item:
     async def _hand_over(self, terminal: Terminal | None) -> None:
         if terminal is not None:
             self._judged_at = time.time()
-        self._handed_over = True
+        self._left = True
         self._assignment.hand_over(self._record.offset, self)
         await self._items.delivery.publish(self._assignment, self._record.offset, terminal)
 
@@ -162,8 +206,17 @@ class Item:
         if following is not None:
             self._items.start(self._assignment, self._key, following)
 
+    def cancel(self) -> None:
+        """Ends the judging, or what would have become of it."""
+        if self._judging is not None:
+            self._judging.cancel()
+        else:
+            self.abandon()
+
     def abandon(self) -> None:
         """The record, and those of its key that waited for it, are left to the next owner."""
+        self._left = True
+        self._assignment.dismiss(self)
         self._close()
         for waiting in self._assignment.keys.abandon(self._key):
             self._items.work.close(waiting)
