@@ -135,7 +135,7 @@ def _state(one: PartitionLag) -> Text:
     if one.lost:
         return Text(f"{one.lost:,} deleted by retention", style="red")
     if one.stuck:
-        return Text("stuck", style="red")
+        return Text("stuck" + (f" ({', '.join(map(plain, one.paused))})" if one.paused else ""), style="red")
     if one.paused:
         return Text("paused: " + ", ".join(map(plain, one.paused)), style="yellow")
     if not one.assigned:

@@ -42,7 +42,7 @@ class PartitionLag:
     rates: Rates | None
     """None until there were two looks."""
     stuck: bool
-    """Assigned, not paused, something to do, and no progress for long."""
+    """Assigned, not stopped by an outage, the breaker or the GPU, something to do, and no progress for long."""
     lost: int
     """Unfinished offsets that retention has deleted."""
     committed: bool

@@ -12,6 +12,10 @@ RATE_SECONDS = 60.0
 """Looks that are older do not count any more."""
 
 
+FULL = frozenset({"records", "bytes", "screening", "window", "isolated", "activating", "draining"})
+"""Pauses that say how full or busy an owner is, not what stops it: for long they are no excuse."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Point:
     at_seconds: float
@@ -37,7 +41,8 @@ class History:
             points.append(point)
             while points[0].at_seconds < now - RATE_SECONDS and len(points) > 2:
                 points.popleft()
-            free = remaining(seen) > 0 and seen.partition in assigned and not paused.get(seen.partition.number)
+            stopped = not FULL.issuperset(paused.get(seen.partition.number, ()))
+            free = remaining(seen) > 0 and seen.partition in assigned and not stopped
             before = self._progress.get(seen.partition)
             if not free or before is None or before[0] != point.finished:
                 self._progress[seen.partition] = (point.finished, now)
@@ -51,7 +56,7 @@ class History:
         }
 
     def stuck(self) -> frozenset[Partition]:
-        """Partitions with something to do, an owner and no reason to pause that have not got on for too long."""
+        """Partitions with something to do and an owner that nothing stops, and that have not got on for too long."""
         return frozenset(
             partition
             for partition, (_, since) in self._progress.items()

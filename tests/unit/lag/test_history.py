@@ -1,5 +1,7 @@
 """Rates and standstill over a series of looks, on a clock of the test."""
 
+import pytest
+
 from consumer.lag.figures import Rates
 from consumer.lag.history import History
 from consumer.messages import Partition
@@ -59,8 +61,14 @@ def test_standing_still_with_work_and_an_owner_is_stuck() -> None:
 def test_nothing_to_do_a_pause_or_no_owner_is_not_stuck() -> None:
     assert told([(second * 20.0, 10, 10) for second in range(9)]).stuck() == frozenset()
     looks = [(second * 20.0, 10, 3) for second in range(9)]
-    assert told(looks, paused={0: ("storage",)}).stuck() == frozenset()
+    assert told(looks, paused={0: ("records", "storage")}).stuck() == frozenset()
+    assert told(looks, paused={0: ("gpu_memory",)}).stuck() == frozenset()
     assert told(looks, owned=frozenset()).stuck() == frozenset()
+
+
+@pytest.mark.parametrize("reason", ["records", "window", "isolated", "activating"])
+def test_being_full_for_long_is_no_excuse(reason: str) -> None:
+    assert told([(second * 20.0, 10, 3) for second in range(4)], paused={0: (reason,)}).stuck() == {at()}
 
 
 def test_the_time_begins_when_the_reason_ends() -> None:
