@@ -1,5 +1,7 @@
 """A member that the network cuts off loses its partitions to another one, comes back, and nothing is lost or twice."""
 
+import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,8 @@ from tests.faults.feeder import Feeder
 from tests.faults.fleet import Fleet, is_ready
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
-from tests.rig import Member, Rig
+from tests.rig import Member, Rig, submission
+from tests.unit.deploy import bounds
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 4
@@ -74,6 +77,37 @@ def test_it_comes_back(
         far.finish(sent)
         near.finish(sent)
         assert (near.exits, far.exits) == ([], [])
+
+
+@pytest.mark.parametrize("hurt", [Proxy.cut, Proxy.silence], ids=["connections cut", "packets dropped"])
+def test_it_ends_within_its_grace_period(
+    hurt: Callable[[Proxy], None],
+    tmp_path: Path,
+    one_node: KafkaCluster,
+    ports: tuple[int, int],
+    weed_store: ObjectStore,
+) -> None:
+    """SIGTERM while nothing answers: it ends before a platform would kill it, and the next owner finishes."""
+    near_rig = Rig.make(tmp_path, one_node.bootstrap, weed_store, PARTITIONS, "exactly_once", kafka=KAFKA, flow=FLOW)
+    with (
+        Proxy(ports[1], ports[0], 0) as proxy,
+        Reader(near_rig.settings) as reader,
+        Fleet(near_rig, reader, "jitter", "0.1") as near,
+        Fleet(behind_proxy(near_rig, f"127.0.0.1:{ports[1]}"), reader, "jitter", "0.1") as far,
+    ):
+        member = far.start()
+        sent = len(near_rig.produce(submission(n) for n in range(500)))
+        far.wait(lambda: len(reader.outcomes) > 20)
+        hurt(proxy)
+        member.process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        member.process.wait(bounds.grace_seconds(near_rig.settings))
+        print(f"it took {time.monotonic() - asked:.1f} of {bounds.grace_seconds(near_rig.settings)} s")
+        assert reader.unfinished > 0
+        proxy.mend()
+        near.start()
+        near.finish(sent)
+        assert near.exits == []
 
 
 def lose_and_regain(

@@ -12,7 +12,7 @@ GIB = 1024 * MIB
 CONSUMER_BYTES = 512 * MIB
 """The consumer's own process, libraries and all; tests/acceptance/test_compose.py measures it."""
 GPU_BYTES = 22 * GIB
-"""The process that holds the card: torch, the CUDA context, and weights of 7B in bfloat16 on their way to it. Assumed."""
+"""The process that holds the card: torch, the CUDA context, weights of 7B in bfloat16 on their way. Assumed."""
 PREPARER_BYTES = 1536 * MIB
 """A process that tokenises and resizes: transformers and the pixels of an ad."""
 CLOSING_SECONDS = 1
