@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from consumer.report.summary import Summary
 
 EXTRA = "the page needs plotly: pip install 'advet[report]' (--json works without)"
-LOOPBACK = "127.0.0.1"
-ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what a consumer may listen on is not what one connects to
+OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a consumer may listen on
+"""Address of everywhere → of this machine."""
 
 
 @click.command("report")
@@ -116,7 +116,7 @@ def _consumers(urls: tuple[str, ...], since: datetime, until: datetime) -> "Sour
 
 def _here(host: str, port: int) -> str:
     """The consumer of these settings, as seen from its own machine."""
-    host = LOOPBACK if host in ANYWHERE else host
+    host = OWN.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

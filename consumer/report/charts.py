@@ -36,11 +36,13 @@ def _figure(panel: Panel, moments: Sequence[datetime], span: Sequence[datetime])
     highest = _highest(panel)
     scale, suffix = _binary(highest) if panel.unit == "bytes" else (1, SUFFIXES[panel.unit])
     times = [_naive(moment) for moment in moments]
+    step_ms = (moments[-1] - moments[0]).total_seconds() * 1000 / max(1, len(moments) - 1)
+    place = {"width": 0.95 * step_ms, "offset": -step_ms}  # a step ends at its time
     for number, (name, known) in enumerate(panel.series.items()):
         values = [None if value is None else value / scale for value in known]
         colour = MEANT.get(name, COLOURS[number % len(COLOURS)])
         if panel.bars:
-            figure.add_bar(x=times, y=values, name=name, marker={"color": colour, "line": {"width": 0}})
+            figure.add_bar(x=times, y=values, name=name, marker={"color": colour, "line": {"width": 0}}, **place)
         else:
             mode = "lines+markers" if _lonely(values) else "lines"
             look = {"color": colour, "width": 1.8}

@@ -1,30 +1,18 @@
 """What a report shows: which metrics make which picture, and what each picture is for. No I/O but the source's."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from consumer.report.series import (
-    Line,
-    Origin,
-    Source,
-    Table,
-    Value,
-    growth,
-    increase,
-    keyed,
-    merged,
-    overall,
-    quantiles,
-    total,
-)
+from consumer.report.reader import PARTITION, Reader
+from consumer.report.series import Origin, Source, Table, Value, merged, total
 from consumer.report.window import Window
 
 Unit = Literal["seconds", "bytes", "count", "rate"]
 STAGES = ("queue", "fetch", "decode", "ocr", "admission", "inference", "publish")
 NO_DATA = "No data in this time."
+LOST, OOMS = " workers lost", "out of memory on the card"
 MOST_SERIES = 10
-PARTITION = ("group", "topic", "partition")
 CARD = {"free": "free (lowest)", "reserved": "reserved by advet", "others": "other processes", "total": "total"}
 
 
@@ -50,6 +38,8 @@ class Picture:
     window: Window
     origin: Origin
     panels: Sequence[Panel]
+    ends: Mapping[str, float]
+    """Of the backlog's pictures, the value at the end: their steps show the highest."""
     consumers: int
     """How many processes judged, or could have."""
     p99_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -68,72 +58,6 @@ class Picture:
     def missing(self) -> list[str]:
         """Titles of the pictures that nobody had data for."""
         return [panel.title for panel in self.panels if not panel.series and panel.absent == NO_DATA]
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """Medians and 99th percentiles by a label's value, in seconds: of each step, and of the whole time."""
-
-    p50: Mapping[str, list[Value]]
-    p99: Mapping[str, list[Value]]
-    p50_overall: Mapping[str, float]
-    p99_overall: Mapping[str, float]
-
-
-class Reader:
-    """Asks the source for what the pictures need."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.origin = source.origin()
-        self.step_seconds = source.window.step_seconds
-
-    def amounts(self, name: str, *by: str) -> Table:
-        """What each step added to a counter, over all processes, by labels."""
-        lines = self._source.counters(name)
-        known = self.origin.known_from
-        added = (Line(line.instance, line.labels, increase(line.values, known.get(line.instance))) for line in lines)
-        return merged(keyed(added, by))
-
-    def positions(self, name: str) -> list[Value]:
-        """What each step added to the positions of all partitions, whoever reports them."""
-        partitions = merged(keyed(self._source.counters(name), PARTITION), max)
-        return total(growth(values) for values in partitions.values())
-
-    def highest(self, name: str, *by: str, **where: str) -> Table:
-        """The highest value within each step; where several processes report the same, the higher one."""
-        return self._levels(name, by, where, lowest=False, merge=max)
-
-    def lowest(self, name: str, *by: str, **where: str) -> Table:
-        """The lowest value within each step."""
-        return self._levels(name, by, where, lowest=True, merge=min)
-
-    def times(self, name: str, by: str | None) -> Times:
-        """Of a histogram."""
-        added = self.amounts(f"{name}_bucket", by or "", "le")
-        buckets = {(label, float(bound)): values for (label, bound), values in added.items()}
-        return Times(
-            p50=quantiles(buckets, 0.5),
-            p99=quantiles(buckets, 0.99),
-            p50_overall=overall(buckets, 0.5),
-            p99_overall=overall(buckets, 0.99),
-        )
-
-    def per_second(self, values: Sequence[Value]) -> list[Value]:
-        """Of amounts."""
-        return [None if value is None else value / self.step_seconds for value in values]
-
-    def _levels(
-        self,
-        name: str,
-        by: Sequence[str],
-        where: Mapping[str, str],
-        *,
-        lowest: bool,
-        merge: Callable[[float, float], float],
-    ) -> Table:
-        table = merged(keyed(self._source.gauges(name, where, lowest), by), merge)
-        return {key: values[1:] for key, values in table.items()}
 
 
 def picture(source: Source) -> Picture:
@@ -165,6 +89,7 @@ def picture(source: Source) -> Picture:
         source.window,
         read.origin,
         panels,
+        _ends(read),
         len(source.counters("advet_records_total")),
         p99_seconds={**stages.p99_overall, **_renamed(whole.p99_overall)},
         p50_seconds={**stages.p50_overall, **_renamed(whole.p50_overall)},
@@ -192,6 +117,13 @@ def _backlog(read: Reader) -> Iterable[Panel]:
         "All partitions. Kafka's tools count what is finished above the lowest unfinished record as well.",
         absent=absent,
     )  # fmt: skip
+
+
+def _ends(read: Reader) -> dict[str, float]:
+    ages = read.ends("advet_oldest_record_age_seconds")
+    remaining = read.ends("advet_lag_records")
+    ends = {"age_seconds": max(ages, default=None), "lag_records": sum(remaining) if remaining else None}
+    return {name: value for name, value in ends.items() if value is not None}
 
 
 def _throughput(read: Reader) -> Panel:
@@ -260,8 +192,8 @@ def _troubles(read: Reader) -> Iterable[Panel]:
         "rejoins": total(read.amounts("advet_rejoins_total").values()),
     }
     lost = read.amounts("advet_worker_crashes_total", "pool")
-    crashes = {f"{pool} workers lost": values for (pool,), values in lost.items()}
-    ooms = {"out of memory on the card": total(read.amounts("advet_gpu_ooms_total").values())}
+    crashes = {f"{pool}{LOST}": values for (pool,), values in lost.items()}
+    ooms = {OOMS: total(read.amounts("advet_gpu_ooms_total").values())}
     yield Panel(
         "events", "Rebalances and crashes", "count", _happened(events | crashes | ooms),
         "How often the group moved partitions, and what was lost and started anew.", bars=True,

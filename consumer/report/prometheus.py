@@ -2,21 +2,24 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
 from consumer.report.fetch import Address
-from consumer.report.series import Line, Origin, Value
+from consumer.report.series import Line, Origin, Value, latest
 from consumer.report.window import ReportRefused, Window
 
 SILENT = "is it running, and is this its address? Without a Prometheus use --consumer http://host:port"
 PRESENT = '__name__=~"advet_records_total|advet_lag_records"'
 """What `advet run` and `advet lag --serve` export from the start."""
 LOOK_SECONDS = 600
+LOOKS = 1000
+"""How finely the beginning of the samples is looked for."""
+ROOM_SECONDS = 60
+"""From the start of a process to its first sample: one that has started within the window has counted from 0."""
 DEFAULT_SCRAPE_SECONDS = 60.0
-COARSEST_SECONDS = 3600
-"""A lookback of five minutes tells whether a process was there; this finds one that was there for an hour."""
 
 
 class PrometheusSource:
@@ -26,9 +29,11 @@ class PrometheusSource:
         """`matchers` narrow every query, as in `namespace="ads"`. Raises ReportRefused."""
         self._address = address
         self._matchers = tuple(matchers)
-        self._scrape_seconds = self._scrape_interval(since, until)
-        self._window = Window.between(since, until, self._scrape_seconds)
-        self._present: list[Line] | None = None
+        first, last = self._seen(since, until)
+        self._scrape_seconds = self._scrape_interval(last)
+        self._asked, self._first = since, first
+        began = first - timedelta(seconds=ROOM_SECONDS)
+        self._window = Window.between(max(since, began), until, self._scrape_seconds)
 
     @property
     def window(self) -> Window:
@@ -38,22 +43,23 @@ class PrometheusSource:
     def origin(self) -> Origin:
         """Raises ReportRefused when no process of advet was scraped in the window."""
         present = self._lines(f"group by (instance) ({{{self._selection(PRESENT)}}})")
-        if not present:
-            raise ReportRefused(
-                f"{self._address.url} has no sample of advet in this time{self._narrowed()}: does it scrape advet's "
-                "/metrics, and was anything running then? Ask for another --from and --to"
-            )
         starts = {line.instance: line.values for line in self._lines(f"process_start_time_seconds{self._braces()}")}
         covered = [any(line.values[number] is not None for line in present) for number in range(1, self._steps)]
         return Origin(
             words=f"Prometheus at {self._address.url}{self._narrowed()}, scraped every {self._scrape_seconds:g} s",
             known_from={line.instance: self._known_from(line, starts.get(line.instance, ())) for line in present},
             covered=covered,
+            notes=self._notes(),
         )
 
     def counters(self, name: str) -> list[Line]:
         """Readings at the end of each step, of every process."""
         return self._lines(f"{name}{self._braces()}")
+
+    def last(self, name: str) -> list[Line]:
+        """The last reading of each series."""
+        ends = ((line, latest(line.values)) for line in self.counters(name))
+        return [Line(line.instance, line.labels, [value]) for line, value in ends if value is not None]
 
     def gauges(self, name: str, where: Mapping[str, str], lowest: bool) -> list[Line]:
         """The highest or lowest value within each step, of series with those labels."""
@@ -62,34 +68,35 @@ class PrometheusSource:
         function = "min_over_time" if lowest else "max_over_time"
         return self._lines(f"{function}({name}{self._braces(*matchers)}[{seconds}s])")
 
-    def _scrape_interval(self, since: datetime, until: datetime) -> float:
-        """Seconds between two samples at the end of the time, or wherever in it there are any."""
-        end_seconds = until.timestamp()
-        seconds = min(LOOK_SECONDS, max(1, math.ceil(end_seconds - since.timestamp())))
-        selector = f"{{{self._selection(PRESENT)}}}"
-        for moment in (end_seconds, self._last_seen(selector, since, until)):
-            if moment is None:
-                continue
-            found = self._query("/api/v1/query", query=f"{selector}[{seconds}s]", time=f"{moment:.3f}")
-            gaps = [
-                later[0] - earlier[0]
-                for series in found
-                for earlier, later in zip(series["values"], series["values"][1:], strict=False)
-            ]
-            if gaps:
-                return max(1.0, float(round(median(gaps))))
-        return DEFAULT_SCRAPE_SECONDS
-
-    def _last_seen(self, selector: str, since: datetime, until: datetime) -> float | None:
-        step_seconds = max(1, min(COARSEST_SECONDS, math.ceil((until - since).total_seconds() / 1000)))
+    def _seen(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+        """From when on, to a step, and until when there are samples. Raises ReportRefused."""
+        step_seconds = max(1, math.ceil((until - since).total_seconds() / LOOKS))
         found = self._query(
             "/api/v1/query_range",
-            query=f"group(max_over_time({selector}[{step_seconds}s]))",
+            query=f"group(max_over_time({{{self._selection(PRESENT)}}}[{step_seconds}s]))",
             start=f"{since.timestamp():.3f}",
             end=f"{until.timestamp():.3f}",
             step=str(step_seconds),
         )
-        return max((float(series["values"][-1][0]) for series in found), default=None)
+        if not found:
+            raise ReportRefused(
+                f"{self._address.url} has no sample of advet in this time{self._narrowed()}: does it scrape advet's "
+                "/metrics, and was anything running then? Ask for another --from and --to"
+            )
+        moments = [datetime.fromtimestamp(moment, UTC) for moment, _ in found[0]["values"]]
+        return moments[0] - timedelta(seconds=step_seconds), moments[-1]
+
+    def _scrape_interval(self, last: datetime) -> float:
+        """Seconds between two samples, at the end of those that there are."""
+        query = f"{{{self._selection(PRESENT)}}}[{LOOK_SECONDS}s]"
+        found = self._query("/api/v1/query", query=query, time=f"{last.timestamp():.3f}")
+        gaps = [later[0] - earlier[0] for series in found for earlier, later in pairwise(series["values"])]
+        return max(1.0, float(round(median(gaps)))) if gaps else DEFAULT_SCRAPE_SECONDS
+
+    def _notes(self) -> list[str]:
+        if (self._first - self._asked).total_seconds() < ROOM_SECONDS:
+            return []
+        return [f"It knows nothing of advet before {self._first.astimezone():%Y-%m-%d %H:%M:%S}."]
 
     def _known_from(self, present: Line, starts: Sequence[Value]) -> int:
         """A process that started within the window has counted from 0."""

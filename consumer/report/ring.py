@@ -30,6 +30,8 @@ class _Ring:
     """By metric; readings as they were: None in a step without a sample."""
     numbers: Sequence[int]
     """Steps that have a sample, in order; 0 is what was known before the window."""
+    ends: Mapping[str, list[Line]]
+    """By metric, what the last sample says."""
 
 
 class RingSource:
@@ -75,6 +77,10 @@ class RingSource:
         """Readings at the end of each step, of every consumer."""
         return [_between(line) for ring in self._rings for line in ring.lines.get(name, ())]
 
+    def last(self, name: str) -> list[Line]:
+        """What the last samples say."""
+        return [line for ring in self._rings for line in ring.ends.get(name, ())]
+
     def gauges(self, name: str, where: Mapping[str, str], lowest: bool) -> list[Line]:
         """The most telling value within each step: which one that is, the consumer has decided."""
         del lowest
@@ -84,14 +90,10 @@ class RingSource:
     def _read(self, address: Address) -> _Ring:
         window = self._window
         head = _ask(address, window.since_seconds, window.until_seconds, window.step_seconds)
-        columns = [(name, labels, [None] * (window.steps + 1)) for name, labels in head["columns"]]
-        for number, values in head["rows"]:
-            for (_, _, readings), value in zip(columns, values, strict=False):
-                readings[min(number, window.steps)] = value
-        lines: dict[str, list[Line]] = {}
-        for name, labels, readings in columns:
-            lines.setdefault(name, []).append(Line(address.name, labels, readings))
-        return _Ring(address, head, lines, [number for number, _ in head["rows"]])
+        end = _ask(address, window.until_seconds - 1, window.until_seconds, 1)
+        numbers = [number for number, _ in head["rows"]]
+        ends = _lines(address, end["columns"], [(0, values) for _, values in end["rows"][-1:]], 0)
+        return _Ring(address, head, _lines(address, head["columns"], head["rows"], window.steps), numbers, ends)
 
     def _known_from(self, ring: _Ring) -> int:
         """From its first sample on; one that started within the window has counted from 0."""
@@ -117,6 +119,20 @@ def _ask(address: Address, since: float, until: float, step_seconds: float) -> d
     if not {"step_seconds", "rows", "columns", "started", "oldest", "left_out"} <= answer.keys():
         raise ReportRefused(f"what answers at {address.url} is no consumer of this version of advet")
     return answer
+
+
+def _lines(
+    address: Address, columns: Sequence[tuple[str, dict[str, str]]], rows: Sequence[tuple[int, list[Value]]], last: int
+) -> dict[str, list[Line]]:
+    """The columns of an answer as lines of steps 0 to `last`, by metric."""
+    readings: list[list[Value]] = [[None] * (last + 1) for _ in columns]
+    for number, values in rows:
+        for column, value in zip(readings, values, strict=False):
+            column[min(number, last)] = value
+    lines: dict[str, list[Line]] = {}
+    for (name, labels), column in zip(columns, readings, strict=True):
+        lines.setdefault(name, []).append(Line(address.name, labels, column))
+    return lines
 
 
 def _between(line: Line) -> Line:

@@ -53,6 +53,10 @@ class Source(Protocol):
         """Readings at the end of each step."""
         ...
 
+    def last(self, name: str) -> list[Line]:
+        """The last reading of a gauge, as a line of that one value."""
+        ...
+
     def gauges(self, name: str, where: Mapping[str, str], lowest: bool) -> list[Line]:
         """The highest or lowest value within each step, of series with those labels."""
         ...
@@ -115,6 +119,11 @@ def keyed(lines: Iterable[Line], by: Sequence[str]) -> list[tuple[Key, Sequence[
 def total(series: Iterable[Sequence[Value]]) -> list[Value]:
     """The sum of all, step by step."""
     return next(iter(merged(((), values) for values in series).values()), [])
+
+
+def latest(values: Sequence[Value]) -> float | None:
+    """The last known value."""
+    return next((value for value in reversed(values) if value is not None), None)
 
 
 def quantile(cumulated: Sequence[tuple[float, float]], share: float) -> Value:

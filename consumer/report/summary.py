@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from consumer.report.panels import Picture
+from consumer.report.panels import LOST, OOMS, Picture
 from consumer.report.series import Value
 
 STALL_SECONDS = 0.1
@@ -63,14 +63,9 @@ def count(value: float) -> str:
     return f"{round(value):,}"
 
 
-def latest(values: Sequence[Value]) -> float | None:
-    """The last known value."""
-    return next((value for value in reversed(values) if value is not None), None)
-
-
 def _sentence(picture: Picture) -> str:
     parts = []
-    age = _worst_now(picture, "age_seconds")
+    age = picture.ends.get("age_seconds")
     if age is not None:
         parts.append(f"oldest unfinished ad {seconds(age)}" if age else "no unfinished ad")
     span = seconds(picture.known_seconds)
@@ -86,14 +81,14 @@ def _sentence(picture: Picture) -> str:
 
 
 def _age(picture: Picture, zone: tzinfo) -> Fact | None:
-    age = _worst_now(picture, "age_seconds")
+    age = picture.ends.get("age_seconds")
     if age is None:
         return None
     return Fact("Oldest unfinished ad", seconds(age), f"at most {_peak(picture, 'age_seconds', seconds, zone)}")
 
 
 def _lag(picture: Picture, zone: tzinfo) -> Fact | None:
-    lag = latest(picture["lag_records"].series.get("really remaining", ()))
+    lag = picture.ends.get("lag_records")
     if lag is None:
         return None
     only = "really remaining"
@@ -130,15 +125,18 @@ def _times(picture: Picture) -> list[Fact]:
 def _troubles(picture: Picture, zone: tzinfo) -> list[Fact]:
     events = {name: sum(filter(None, values)) for name, values in picture["events"].series.items()}
     moved = sum(number for name, number in events.items() if name in ("rebalances", "rejoins"))
-    lost = {name: number for name, number in events.items() if number and name not in ("rebalances", "rejoins")}
+    lost = {name.removesuffix(LOST): number for name, number in events.items() if name.endswith(LOST)}
+    ooms = events.get(OOMS, 0)
     facts = [
         Fact(
             "Workers lost", _figure(picture, sum(lost.values())),
-            " · ".join(f"{count(number)} {name}" for name, number in lost.items()) or "no crash, no out of memory",
+            " · ".join(f"{count(number)} {pool}" for pool, number in lost.items()) or "no crash, no time limit",
             look=bool(lost),
         ),
         Fact("Rebalances", _figure(picture, moved), "partitions given to a consumer, or a group joined anew"),
     ]  # fmt: skip
+    if ooms or picture["card_bytes"].series:
+        facts.append(Fact("Out of memory on the card", count(ooms), "launches that were cut down", look=bool(ooms)))
     if picture.consumers:
         facts.append(_paused(picture))
     if picture["stall_seconds"].series:
@@ -169,8 +167,6 @@ def _notes(picture: Picture, zone: tzinfo) -> list[str]:
     first = covered.index(True)
     last = len(covered) - 1 - covered[::-1].index(True)
     step_seconds = picture.window.step_seconds
-    if first * step_seconds >= 60:
-        notes.append(f"Nothing is known before {_clock(picture, moments[first].timestamp() - step_seconds, zone)}.")
     if (len(covered) - 1 - last) * step_seconds >= 60:
         notes.append(
             f"Nothing is known after {_clock(picture, moments[last].timestamp(), zone)}: no process was there."
@@ -191,11 +187,6 @@ def _figure(picture: Picture, number: float) -> str:
 
 def _sum(picture: Picture, panel: str) -> float:
     return sum(sum(filter(None, values)) for values in picture[panel].series.values())
-
-
-def _worst_now(picture: Picture, panel: str) -> float | None:
-    ends = [value for values in picture[panel].series.values() if (value := latest(values)) is not None]
-    return max(ends, default=None)
 
 
 def _most(all_values: Iterable[Sequence[Value]]) -> float:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import pytest
 
 from consumer.demo.check import Check
 from consumer.demo.runner import demo_stack, judge_everything
+from consumer.report.fetch import Address
+from consumer.report.panels import picture
+from consumer.report.ring import RingSource
 from tests.browser import show
 from tests.prometheus import Prometheus
 from tests.rig import wait_for
@@ -64,6 +68,10 @@ async def _play(folder: Path, prometheus: Prometheus) -> Scene:
         outcomes = len(judged.seen)
         counted = "sum(advet_verdicts_total) + sum(advet_dead_letters_total)"
         await asyncio.to_thread(wait_for, lambda: [value for _, value in prometheus.now(counted)] == [outcomes])
+        await asyncio.to_thread(
+            wait_for, lambda: [value for _, value in prometheus.now("sum(advet_lag_records)")] == [0]
+        )
+        await asyncio.to_thread(wait_for, lambda: at_rest(f"http://127.0.0.1:{demo.http_port}"))
         sources = {
             "ring": ("--consumer", f"http://127.0.0.1:{demo.http_port}"),
             "prometheus": ("--prometheus", prometheus.url),
@@ -79,6 +87,16 @@ async def _play(folder: Path, prometheus: Prometheus) -> Scene:
         early = ("--from", "-3h", "--to", "-2h", "--out", str(folder / "early.html"))
         too_early = await asyncio.to_thread(advet, "report", "--prometheus", prometheus.url, *early)
         return Scene(judged, folder, reports, too_early)
+
+
+def stands_at(prometheus: Prometheus, asked: str, value: float) -> bool:
+    return [found for _, found in prometheus.now(asked)] == [value]
+
+
+def at_rest(url: str) -> bool:
+    """Whether the consumer's last sample says that nothing is left."""
+    now = datetime.now(UTC)
+    return picture(RingSource([Address(url)], now - timedelta(minutes=1), now)).ends["lag_records"] == 0
 
 
 @pytest.fixture(params=["ring", "prometheus"])
@@ -104,6 +122,7 @@ def test_both_sources_tell_the_same(scene: Scene) -> None:
     ring, prometheus = scene.reports["ring"], scene.reports["prometheus"]
     assert amounts(ring, "events")["rebalances"] == amounts(prometheus, "events")["rebalances"] >= 1
     figures = [{fact["title"]: fact["figure"] for fact in report["figures"]} for report in (ring, prometheus)]
+    assert figures[0]["Ads still to judge"] == "0"
     for title in ("Oldest unfinished ad", "Ads still to judge", "Verdicts", "Dead letters", "Workers lost"):
         assert figures[0][title] == figures[1][title]
     for report in (ring, prometheus):

@@ -31,7 +31,7 @@ class Process:
         self.stall = Gauge("advet_event_loop_stall_seconds", "-", registry=self.registry)
         self.letters = Counter("advet_dead_letters_total", "-", ["reason", "stage"], registry=self.registry)
         Gauge("advet_something_else", "-", registry=self.registry)
-        self.samples = Samples(SampleSettings(**settings))  # type: ignore[arg-type]
+        self.samples = Samples(SampleSettings(**settings))
         self.now = START
 
     def sample(self, records: int = 1, stall_seconds: float = 0.0) -> None:

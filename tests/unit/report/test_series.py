@@ -80,7 +80,7 @@ def test_a_quantile_lies_in_the_bucket_of_the_true_one(observations: list[float]
 
 
 def test_quantiles_by_step_and_over_all_of_them() -> None:
-    buckets = {
+    buckets: dict[tuple[str, float], list[float | None]] = {
         ("ocr", 1.0): [10.0, 0.0, None],
         ("ocr", 2.0): [10.0, 10.0, None],
         ("ocr", math.inf): [10.0, 10.0, None],
