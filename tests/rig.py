@@ -78,10 +78,10 @@ class Member:
         self.port = int(wait_for(lambda: re.search(r'"name": "http", .*"port": (\d+)', self.log.read_text()), self)[1])
         return self.port
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, seconds: float = DEADLINE_SECONDS) -> None:
         """Waits until `/readyz` answers 200."""
         self.wait_port()
-        wait_for(self._ready, self)
+        wait_for(self._ready, self, seconds)
 
     def _ready(self) -> bool:
         try:
