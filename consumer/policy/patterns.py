@@ -7,7 +7,7 @@ linear in the length of a hostile text.
 
 import importlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, Final
 
@@ -52,6 +52,36 @@ def needed_words(pattern: re.Pattern[str]) -> frozenset[str]:
     """Words in lower case of which every match holds at least one; empty: cannot be told."""
     words = _needed(_sre.parse(pattern.pattern))
     return words if _worth(words)[0] else frozenset()
+
+
+def spelled_words(pattern: re.Pattern[str]) -> frozenset[str]:
+    """What the pattern writes out between its gaps, as long as it can: (无效|没效)[^,]{0,4}退款 spells three words."""
+    return frozenset(_spelled(_sre.parse(pattern.pattern))) - _NOTHING
+
+
+def _spelled(tree: Iterable[Any]) -> Iterator[str]:
+    run: frozenset[str] = _NOTHING
+    for op, argument in tree:
+        if op in (_op.ASSERT, _op.ASSERT_NOT, _op.AT):
+            continue  # nothing is written there
+        whole = _whole(op, argument)
+        if whole is not None and len(run) * len(whole) <= WORDS_MAX:
+            run = frozenset(head + tail for head in run for tail in whole)
+            continue
+        yield from run
+        run = whole if whole is not None else _NOTHING
+        if whole is None:
+            for part in _inside(op, argument):
+                yield from _spelled(part)
+    yield from run
+
+
+def _inside(op: Any, argument: Any) -> Sequence[Any]:
+    if op is _op.BRANCH:
+        return list(argument[1])
+    if op is _op.SUBPATTERN:
+        return [argument[-1]]
+    return [argument[2]] if op in (_op.MAX_REPEAT, _op.MIN_REPEAT, _op.POSSESSIVE_REPEAT) else []
 
 
 def _ways(tree: Iterable[Any], pattern: str) -> int:

@@ -71,19 +71,19 @@ def spellings(word: str, sound_alikes: Mapping[str, Sequence[str]]) -> Iterator[
 
 
 def _in_pinyin(word: str) -> Iterator[str]:
-    readings = [_readings().get(char) for char in word]
-    places = [place for place, reading in enumerate(readings) if reading]
+    sounds = [readings().get(char) for char in word]
+    places = [place for place, reading in enumerate(sounds) if reading]
     sizes = range(1, len(places)) if len(word) <= _MIXED_CHARS else (1,)
     for size in sizes:
         for chosen in combinations(places, size):
-            yield "".join(readings[i] or word[i] if i in chosen else word[i] for i in range(len(word)))
+            yield "".join(sounds[i] or word[i] if i in chosen else word[i] for i in range(len(word)))
     if len(places) == len(word) >= _ALL_PINYIN_CHARS:
-        syllables = [reading for reading in readings if reading]
+        syllables = [reading for reading in sounds if reading]
         yield from (gap.join(syllables) for gap in ("", " "))
 
 
 @cache
-def _readings() -> Mapping[str, str]:
+def readings() -> Mapping[str, str]:
     """Character → its most common reading, without tone; those of one letter are left out."""
     table: dict[str, str] = json.loads((files(__package__ or __name__) / "pinyin.json").read_text("utf-8"))
     return {char: syllable for syllable, chars in table.items() for char in chars}

@@ -11,17 +11,19 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, product
 from typing import Final
 
 from ahocorasick_rs import AhoCorasick
 
 from consumer.policy.pack import PolicyPack, Rule
-from consumer.policy.patterns import needed_words
+from consumer.policy.patterns import needed_words, spelled_words
 from consumer.screening.disguises import spellings
 from consumer.screening.normalise import SENTENCE_END, Folded, fold, fold_pattern
 from consumer.screening.quotes import Source
+from consumer.screening.restoring import Restorer
 from schemas import Category, Media
 
 MAX_HITS_PER_RULE: Final = 10
@@ -57,7 +59,7 @@ class _Pattern:
     needs: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Compiled:
     rule: Rule
     regexes: tuple[_Pattern, ...]
@@ -69,6 +71,11 @@ class _Compiled:
     def patterns(self) -> tuple[_Pattern, ...]:
         return (*self.regexes, *self.exceptions, *self.doubtful)
 
+    @cached_property
+    def always(self) -> bool:
+        """Whether a pattern must be tried on every text."""
+        return any(not pattern.needs for pattern in self.regexes)
+
 
 @dataclass(slots=True)
 class _Text:
@@ -77,6 +84,8 @@ class _Text:
     source: Source
     words: dict[str, list[Span]]
     possible: set[_Pattern]
+    rules: set[str]
+    """Ids of those that have a word here or a pattern that may match."""
     masks: list[Span] | None = None
 
     def may_match(self, pattern: _Pattern) -> bool:
@@ -112,6 +121,7 @@ class Matcher:
             )
             for category, media in product(Category, Media)
         }
+        self._rule_of = {pattern: compiled.rule.id for compiled in self._rules for pattern in compiled.regexes}
         self._masks = compile_patterns(demand.pattern for rule in pack.rules for demand in rule.required)
         owners: dict[str, set[str]] = defaultdict(set)
         for compiled in self._rules:
@@ -126,23 +136,44 @@ class Matcher:
         self._owners = tuple(tuple(owners.get(word, ())) for word in words)
         self._waiting = tuple(tuple(waiting.get(word, ())) for word in words)
         self._automaton = AhoCorasick(words)
+        self._restorer = Restorer(self._spelled())
+
+    def _spelled(self) -> Iterator[str]:
+        """Every word of a lexicon and of a pattern, as folding leaves it."""
+        for compiled in self._rules:
+            yield from (fold(word).text for word in compiled.rule.lexicon)
+            for pattern in compiled.regexes:
+                yield from spelled_words(pattern.expression)
 
     def hits(self, sources: Sequence[Source], category: Category, media: Media) -> tuple[Hit, ...]:
         """What the ad's words violate, in the order of the pack, without repeats."""
         applying = self._applying[category, media]
         found: dict[str, list[Hit]] = {compiled.rule.id: [] for compiled in applying}
         for source in sources:
-            self._search(source, applying, found)
+            for hit in self._search(source, applying):
+                found[hit.rule.id].append(hit)
+            for hit in self._restored(source, applying):
+                found[hit.rule.id].append(hit)
         hits: list[Hit] = []
         for compiled in applying:
             if found[compiled.rule.id] and not _shown(compiled.unless_shown, sources):
                 hits += _without_repeats(found[compiled.rule.id])[:MAX_HITS_PER_RULE]
         return tuple(hits)
 
-    def _search(self, source: Source, applying: Iterable[_Compiled], found: dict[str, list[Hit]]) -> None:
+    def _search(self, source: Source, applying: Iterable[_Compiled]) -> Iterator[Hit]:
         text = self._read(source)
         for compiled in applying:
-            found[compiled.rule.id] += self._rule_hits(compiled, text)
+            if compiled.always or compiled.rule.id in text.rules:
+                yield from self._rule_hits(compiled, text)
+
+    def _restored(self, source: Source, applying: Iterable[_Compiled]) -> Iterator[Hit]:
+        """What the words say that stand there in disguise; the others have been judged as they are written."""
+        restored = self._restorer.restored(source.folded)
+        if restored is None:
+            return
+        for hit in self._search(replace(source, folded=restored.folded), applying):
+            if restored.touches(hit.start, hit.end):
+                yield hit
 
     def _read(self, source: Source) -> _Text:
         """One pass over the text: each rule's words, and the patterns that may match."""
@@ -153,7 +184,9 @@ class Matcher:
             if self._owners[word] and _stands_alone(source.text, start, end):
                 for rule_id in self._owners[word]:
                     words[rule_id].append((start, end))
-        return _Text(source, words, {pattern for word in seen for pattern in self._waiting[word]})
+        possible = {pattern for word in seen for pattern in self._waiting[word]}
+        trying = {self._rule_of[pattern] for pattern in possible if pattern in self._rule_of}
+        return _Text(source, words, possible, trying | words.keys())
 
     def _rule_hits(self, compiled: _Compiled, text: _Text) -> list[Hit]:
         rule, words = compiled.rule, text.source.text

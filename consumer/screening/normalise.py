@@ -91,7 +91,14 @@ def _simplified() -> dict[str, str]:
 def _plain_folds() -> dict[int, str]:
     """Folds of the characters of `_PLAIN`."""
     every = map(chr, range(ord("一"), ord("鿿") + 1))
-    return {ord(char): folded for char in every if (folded := _fold_plain(char)) != char}
+    return same_for_most({ord(char): folded for char in every if (folded := _fold_plain(char)) != char})
+
+
+def same_for_most(table: dict[int, str]) -> dict[int, str]:
+    """A table for `str.translate` that names every common character: one it lacks costs an exception."""
+    return {
+        code: chr(code) for code in (*range(128), *map(ord, "。、《》“”"), *range(ord("一"), ord("鿿") + 1))
+    } | table
 
 
 def _fold_plain(char: str) -> str:
