@@ -24,25 +24,24 @@ from consumer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+LEAVE_SECONDS = 3.0
+
 
 async def serve_lag(settings: Settings) -> None:
     """`/metrics` and `/livez` on `lag.port` until cancelled. Raises StartRefused when the port cannot be had."""
     metrics = GroupLagMetrics()
     async with serving("lag", settings.lag.host, settings.lag.port, _application(metrics)):
-        was_known: bool | None = None
+        knowledge = _Knowledge(settings.kafka.group)
         async with aclosing(looks(settings, settings.lag.interval_seconds)) as results:
             async for result in results:
                 if isinstance(result, Unknown):
                     metrics.clear()
                     metrics.reads_failed.inc()
-                    if was_known is not False:
-                        log.warning("lag_unknown", group=settings.kafka.group, error=str(result.error))
+                    knowledge.lost(str(result.error))
                 else:
                     show_group(metrics, result)
                     metrics.reads_ok.inc()
-                    if was_known is not True:
-                        log.info("lag_known", group=result.group, partitions=len(result.partitions))
-                was_known = isinstance(result, GroupLag)
+                    knowledge.there()
 
 
 def show_group(metrics: GroupLagMetrics, lag: GroupLag) -> None:
@@ -97,12 +96,13 @@ async def exporting_own(
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait({task}, timeout=LEAVE_SECONDS)  # connections to brokers that are gone close slowly
 
 
 async def _export_own(
     settings: Settings, metrics: PartitionLagMetrics, holdings: Callable[[], Sequence[Holding]]
 ) -> None:
+    knowledge = _Knowledge(settings.kafka.group)
     while True:
         try:
             async with looking_at(settings) as look:
@@ -114,13 +114,32 @@ async def _export_own(
                     show_partitions(metrics, settings.kafka.group, partition_lags(sight, own, paused))
                     kept = {(settings.topics.submissions,): sight.retention_seconds} if held else {}
                     metrics.retention_seconds.show({t: s for t, s in kept.items() if s is not None})
+                    knowledge.there()
                     await asyncio.sleep(settings.lag.interval_seconds)
         except AdvetError as error:
-            log.warning("lag_unknown", group=settings.kafka.group, error=str(error))
+            knowledge.lost(str(error))
         except Exception as error:  # noqa: BLE001 - the task's boundary: figures are no reason to end the stream
-            log.warning("lag_unknown", group=settings.kafka.group, error=repr(error))
+            knowledge.lost(repr(error))
         metrics.clear()
         await asyncio.sleep(settings.lag.interval_seconds)
+
+
+class _Knowledge:
+    """Logs when figures are lost and when they are there again, not every look."""
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+        self._why: str | None = None
+
+    def lost(self, why: str) -> None:
+        if self._why is None:
+            log.warning("lag_unknown", group=self._group, error=why)
+        self._why = why
+
+    def there(self) -> None:
+        if self._why is not None:
+            log.info("lag_known", group=self._group)
+        self._why = None
 
 
 def _application(metrics: GroupLagMetrics) -> Starlette:

@@ -5,6 +5,7 @@ import math
 from consumer import heartbeat
 from consumer.creatives import decoder
 from consumer.kafka import member, transactions
+from consumer.lag import export
 from consumer.settings import MIB, Settings
 from schemas.submission import CREATIVES_MAX
 
@@ -28,7 +29,7 @@ def grace_seconds(settings: Settings) -> int:
     `gpu.launch_seconds` is not in it.
     """
     flush_seconds = transactions.PUBLISH_SECONDS + transactions.STOP_SECONDS + heartbeat.LEAVE_SECONDS
-    leave_seconds = 3 * member.STOP_SECONDS + CLOSING_SECONDS
+    leave_seconds = 3 * member.STOP_SECONDS + export.LEAVE_SECONDS + CLOSING_SECONDS
     return math.ceil((settings.flow.drain_seconds + flush_seconds + leave_seconds) / 10) * 10
 
 

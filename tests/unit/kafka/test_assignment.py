@@ -6,7 +6,7 @@ import pytest
 
 from consumer.kafka.assignment import ISOLATE_AT_STARTS, ISOLATED, Assignment, SkipRefused, State
 from consumer.kafka.completion_map import WINDOW_OFFSETS, Coverage, decode, encode
-from consumer.messages import Partition, RawRecord
+from consumer.messages import Holding, Partition, RawRecord
 
 PARTITION = Partition("ad-submissions", 0)
 
@@ -26,6 +26,20 @@ def test_an_assignment_begins_where_the_last_owner_ended():
     assert assignment.state is State.ACTIVE
     assert (assignment.committed, assignment.ledger.low) == (10, 10)
     assert [assignment.take(record(offset)) for offset in (10, 11, 12, 13)] == [True, True, False, True]
+
+
+def test_a_holding_says_why_nothing_is_read():
+    assignment = Assignment(PARTITION)
+    assert assignment.holding(()) == Holding(PARTITION, ("activating",))
+    assignment.activate(Coverage(0), 4)
+    assert assignment.holding(("storage", "records")).paused == ("records", "storage")
+    assert assignment.holding(()).paused == ("window",)
+    assignment.paused = False
+    assert assignment.holding(("records",)).paused == (), "a pause so brief that it is read on"
+    assignment.drain()
+    assert assignment.holding(("storage",)).paused == ("draining",)
+    suspected = active(Coverage(0, starts=ISOLATE_AT_STARTS))
+    assert suspected.holding(()).paused == ("isolated",)
 
 
 def test_nothing_is_taken_beyond_the_window_of_the_map():
