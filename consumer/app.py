@@ -117,7 +117,6 @@ class Consumer:
         controls = Controls(self._skip, self._reset_breaker)
         http, admin = self._settings.http, self._settings.admin
         async with (
-            LoopWatch(self._metrics).watching(),
             serving(
                 "http", http.host, http.port, probes_and_metrics(probes, self._metrics, samples_route(self._samples))
             ),
@@ -159,7 +158,11 @@ class Consumer:
                 log.info("started", engine=parts.engine.fingerprint.name, policy=parts.engine.policy_version)
                 holdings, ad_seconds = self._stream.holdings, self._metrics.stages["inference"].mean
                 heartbeat = Heartbeat(settings, parts.engine, holdings, ad_seconds)
-                async with heartbeat.beating(), exporting_own(settings, self._metrics.lag, holdings):
+                async with (
+                    heartbeat.beating(),
+                    exporting_own(settings, self._metrics.lag, holdings),
+                    LoopWatch(self._metrics).watching(),  # from here on others wait for this process
+                ):
                     unfinished = await self._stream.run()
             finally:
                 await store.close()

@@ -132,6 +132,8 @@ class Member:
                 if assignment is not None and assignment.state is State.ACTIVE:
                     self._take_all(assignment, tp, records, items)
             await self._pass_markers(rebalance)
+            # getmany does not wait for what has been fetched already: without this the loop takes, and nothing else
+            await asyncio.sleep(0)
 
     async def _read(self, rebalance: Rebalance, held: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         try:
@@ -177,6 +179,8 @@ class Member:
             elif assignment.paused and not stop:
                 self._consumer.resume(tp)
             assignment.paused = stop
+        if brief and rebalance.waiting >= self._settings.flow.max_records:
+            self._delivery.hurry()
         paused = sum(assignment.paused for assignment in rebalance.owned.values())
         self._metrics.show_flow(rebalance.in_flight, paused, pauses)
         return brief
