@@ -8,7 +8,7 @@ sandbox looks. The decoder checks the size again when it decodes.
 import struct
 import zlib
 
-HEAD_BYTES = 16 * 1024
+HEAD_BYTES = 8 * 1024
 MAX_PARTS = 64
 _JPEG_PARTS = frozenset({0xC4, 0xDB, 0xDD, 0xE0, 0xE2, 0xEE, 0xFE})
 """Tables, restart interval, JFIF, colour profile, Adobe, comment: nothing that could turn the picture."""

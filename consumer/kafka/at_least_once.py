@@ -72,6 +72,9 @@ class AtLeastOnce:
         """None: each outcome leaves as soon as it is there."""
         return 0
 
+    def hurry(self) -> None:
+        """Nothing waits."""
+
     async def suspect(self, assignment: Assignment, offset: int) -> int:
         """Nothing is remembered across crashes: these brokers keep no metadata."""
         return 0

@@ -51,6 +51,9 @@ class Delivery(Protocol):
         """Outcomes that wait for the next transaction: what made them is over."""
         ...
 
+    def hurry(self) -> None:
+        """So many outcomes wait that nothing more is read: they should leave now."""
+
     async def suspect(self, assignment: Assignment, offset: int) -> int:
         """Makes durable that `offset` is about to run alone; returns how many such runs have ended in a crash."""
         ...

@@ -74,6 +74,8 @@ class Lane:
         self.waiting = 0
         """Outcomes that are not durable yet."""
         self._filled = asyncio.Event()
+        self.hurried = asyncio.Event()
+        """Set to commit what waits without a pause."""
         self._committing = asyncio.Lock()
         self._suspect: tuple[int, int] | None = None
         """Offset that is about to run alone, and the number of that try."""
@@ -115,7 +117,11 @@ class Lane:
             with contextlib.suppress(TimeoutError):  # not wait_for: on Python 3.11 it can swallow a cancellation
                 async with asyncio.timeout(IDLE_COMMIT_SECONDS):
                     await self._filled.wait()
-            await asyncio.sleep(max(0.0, began + self._publish_seconds - clock()))
+            if clock() < began + self._publish_seconds:
+                self.hurried.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(began + self._publish_seconds):
+                        await self.hurried.wait()
             began = clock()
             await self.commit()
 
@@ -249,6 +255,11 @@ class ExactlyOnce:
         """Outcomes that wait for the next transaction."""
         lane = self._lanes.get(assignment)
         return 0 if lane is None else lane.waiting
+
+    def hurry(self) -> None:
+        """Ends the pauses between transactions that are under way."""
+        for lane in self._lanes.values():
+            lane.hurried.set()
 
     async def suspect(self, assignment: Assignment, offset: int) -> int:
         """Commits that `offset` runs alone from now on; returns how many such runs it has not survived."""

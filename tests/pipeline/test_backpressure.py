@@ -74,3 +74,20 @@ def test_bytes_in_flight_pause_before_records_do(rig):
         assert max(held) <= 8 * 1024 * 1024
         assert max(held) > 2 * 1024 * 1024
         assert member.terminate() == 0
+
+
+@pytest.mark.kafka
+def test_outcomes_that_keep_others_from_being_read_leave_before_their_time(tmp_path, apache_kafka, weed_store):
+    """A pause between transactions that is longer than the test: only what is judged can make room for the rest."""
+    rig = Rig.make(
+        tmp_path,
+        apache_kafka.bootstrap,
+        weed_store,
+        delivery="exactly_once",
+        flow={"max_records": 8, "publish_seconds": 10, "drain_seconds": 4},
+    )
+    rig.produce(submission(n) for n in range(400))
+    with rig.member("fixed", "0") as member:
+        assert len(rig.collect(400, member=member)) == 400
+        assert member.metric("advet_transactions_total") >= 400 / (2 * 8)
+        assert member.terminate() == 0
