@@ -69,6 +69,21 @@ def test_every_service_has_a_limit_of_memory_and_a_healthcheck(services: dict[st
     assert [name for name, service in services.items() if service["healthcheck"].get("disable")] == ["topics"]
 
 
+def test_what_runs_once_is_waited_for(services: dict[str, Service]) -> None:
+    """`up --wait` takes the end of a container for a failure unless one that stays depends on it."""
+    once = {name for name, service in services.items() if service.get("restart") == "no"}
+    waited = [
+        {
+            name
+            for name, on in service.get("depends_on", {}).items()
+            if on["condition"] == "service_completed_successfully"
+        }
+        for service in services.values()
+        if "profiles" not in service
+    ]
+    assert once == {"topics"} == set().union(*waited)
+
+
 def test_our_containers_are_confined(services: dict[str, Service]) -> None:
     for name in OURS:
         service = services[name]

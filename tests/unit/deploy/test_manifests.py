@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from consumer.ops.metrics import GroupLagMetrics
 from consumer.settings import Settings, leaves, load
 from tests.unit.deploy.commands import parse
 from tests.unit.deploy.conftest import OVERLAYS
@@ -88,6 +89,7 @@ def test_keda_looks_at_the_group_and_topic_of_the_settings(manifests: list[Manif
     scaled = one(manifests, "ScaledObject")["spec"]
     ours, kafka = (trigger["metadata"] for trigger in scaled["triggers"])
     assert ours["query"] == f'max(advet_lag_gpu_seconds{{group="{settings.kafka.group}"}})'
+    assert b"# TYPE advet_lag_gpu_seconds gauge" in GroupLagMetrics().exposition()
     assert ours["ignoreNullValues"] == "false"
     assert kafka["bootstrapServers"] == settings.kafka.bootstrap
     assert (kafka["consumerGroup"], kafka["topic"]) == (settings.kafka.group, settings.topics.submissions)
