@@ -20,9 +20,9 @@ compile dev pyproject.toml --extra dev "$@"
 compile test pyproject.toml --extra dev --extra bench --constraint requirements/dev.txt "$@"
 compile build requirements/build.in --constraint requirements/dev.txt "$@"
 compile base pyproject.toml --constraint requirements/dev.txt
-compile screening pyproject.toml --extra screening --constraint requirements/dev.txt
+compile screening pyproject.toml --extra screening --extra tracing --constraint requirements/dev.txt
 compile demo pyproject.toml --extra screening --extra demo --constraint requirements/dev.txt
 compile bench requirements/bench.in "$@"
-compile gpu pyproject.toml --extra screening --extra gpu --constraint requirements/test.txt
+compile gpu pyproject.toml --extra screening --extra gpu --extra tracing --constraint requirements/test.txt
 compile gpu-stack requirements/gpu-stack.in pyproject.toml --extra screening --extra demo --extra bench \
     --constraint requirements/dev.txt "$@"
