@@ -210,3 +210,78 @@ def test_a_skip_cancels_the_judgement_and_nothing_else():
     assert skipped == "broken"
     assert still_running
     assert isinstance(ended, asyncio.CancelledError)
+
+
+class Follower:
+    """A record that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def cancel(self) -> None:
+        self.told.append("cancel")
+
+    def durable(self) -> None:
+        self.told.append("durable")
+
+    def abandon(self) -> None:
+        self.told.append("abandon")
+
+
+def test_a_record_is_told_once_that_its_outcome_is_durable():
+    assignment, follower = active(Coverage(0)), Follower()
+    assignment.take(record(0))
+    assignment.take(record(1))
+    assignment.hand_over(0, follower)
+    assignment.finish(1)
+    assert follower.told == []
+    assignment.finish(0)
+    assignment.end()
+    assert follower.told == ["durable"]
+
+
+def test_the_end_tells_those_that_are_judged_and_those_that_wait():
+    assignment = active(Coverage(0))
+    judged, waiting, dismissed = Follower(), Follower(), Follower()
+    assignment.take(record(0))
+    assignment.items |= {judged, dismissed}
+    assignment.dismiss(dismissed)
+    assignment.hand_over(0, waiting)
+    assignment.end()
+    assert (judged.told, waiting.told, dismissed.told) == (["cancel"], ["abandon"], [])
+    assignment.finish(0)
+    assert waiting.told == ["abandon"]
+
+
+def test_quiet_is_when_nothing_is_judged_and_nothing_waits():
+    async def scenario() -> list[bool]:
+        assignment, follower = active(Coverage(0)), Follower()
+        assignment.take(record(0))
+        assignment.items.add(follower)
+        assignment.hand_over(0, follower)
+        quiet = asyncio.create_task(assignment.quiet())
+        seen = []
+        for step in (lambda: None, lambda: assignment.dismiss(follower), lambda: assignment.finish(0)):
+            step()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            seen.append(quiet.done())
+        await assignment.quiet()
+        return seen
+
+    assert asyncio.run(scenario()) == [False, False, True]
+
+
+def test_quiet_comes_with_the_end():
+    async def scenario() -> bool:
+        assignment, follower = active(Coverage(0)), Follower()
+        assignment.take(record(0))
+        assignment.hand_over(0, follower)
+        quiet = asyncio.create_task(assignment.quiet())
+        await asyncio.sleep(0)
+        assignment.end()
+        async with asyncio.timeout(5):
+            await quiet
+        return True
+
+    assert asyncio.run(scenario())
