@@ -1,4 +1,4 @@
-"""What one running consumer can take: the value of a record on the topic `ad-consumers`.
+"""What one running consumer owns and can take: the value of a record on the topic `ad-consumers`.
 
 Key `group/member`, one partition, compacted; written every few seconds, a tombstone on leave. A report that is
 older than a few of its own intervals is that of a consumer that died.

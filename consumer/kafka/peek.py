@@ -6,13 +6,12 @@ counts batches in it.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 
 from consumer.errors import StreamBroken
 from consumer.kafka.connection import cannot_read, independent_consumer, topic_partition
@@ -132,8 +131,7 @@ async def _leave_finished(consumer: AIOKafkaConsumer, waiting: "dict[TopicPartit
             continue
         stable = consumer.last_stable_offset(tp)
         readable = end if stable is None or stable < 0 else min(end, stable)
-        with suppress(IllegalStateError):
-            reading.reached(await consumer.position(tp), readable)
+        reading.reached(await consumer.position(tp), readable)
         if reading.done:
             consumer.pause(tp)
             del waiting[tp]
