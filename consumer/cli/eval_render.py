@@ -7,17 +7,17 @@ from rich.text import Text
 
 from consumer.evaluation.report import EVERY_PART, Bar, Group, Report, Score
 
-_SHOWN = (
+_RIGHT = (
     ("decision F1", "decision_f1"),
-    ("precision", "decision_precision"),
-    ("recall", "decision_recall"),
     ("rule F1", "macro_rule_f1"),
+    ("quotes", "quotes_agree"),
+    ("boxes", "boxes_hit"),
+)
+_WRONG = (
     ("critical approved", "critical_false_approve"),
     ("traps rejected", "trap_false_reject"),
     ("clean reviewed", "clean_review"),
     ("clean rejected", "clean_false_reject"),
-    ("quotes agree", "quotes_agree"),
-    ("boxes hit", "boxes_hit"),
 )
 _WITH_INTERVAL = ("decision_f1", "macro_rule_f1")
 CAUTION = "Synthetic ads: the scores show that the pipeline does what it should, not how good it is in the field."
@@ -30,22 +30,22 @@ def tables(report: Report) -> Iterator[Table | Text]:
         f"{facts['items']} ads of {facts['templates']} templates, {facts['pictures']} pictures, "
         f"policy {facts['policy_version']}; percent, in brackets 95 % intervals by template"
     )
-    for name, title in (("A", "Set A: words decide"), ("B", "Set B: only a model can judge (no bar)")):
+    for name, title in (("A", "Set A, words decide"), ("B", "Set B, only a model can judge")):
         groups = [group for group in report.groups if group.set == name]
         if groups:
-            yield _scores(title, groups)
+            yield _scores(f"{title}: what is right", groups, _RIGHT)
+            yield _scores(f"{title}: what is wrong", groups, _WRONG)
     if report.perturbed:
         yield _perturbed(report)
     yield _bars(report.bars)
     yield Text(CAUTION, style="italic")
 
 
-def _scores(title: str, groups: list[Group]) -> Table:
-    table = Table(
-        "part", "judge", "ads", *(head for head, _name in _SHOWN), title=title, title_justify="left", box=None
-    )
+def _scores(title: str, groups: list[Group], shown: tuple[tuple[str, str], ...]) -> Table:
+    heads = (head for head, _name in shown)
+    table = Table("part", "judge", "ads", *heads, title=title, title_justify="left", box=None)
     for group in groups:
-        cells = (_percent(group.scores.get(name), wide=name in _WITH_INTERVAL) for _head, name in _SHOWN)
+        cells = (_percent(group.scores.get(name), wide=name in _WITH_INTERVAL) for _head, name in shown)
         style = "bold" if group.part == EVERY_PART and group.judge.startswith("rules") else ""
         table.add_row(group.part.replace("_", " "), group.judge, str(group.items), *cells, style=style)
     return table
@@ -53,7 +53,7 @@ def _scores(title: str, groups: list[Group]) -> Table:
 
 def _perturbed(report: Report) -> Table:
     table = Table(
-        "perturbation", "strength", "ads", "F1 on gold text", "F1 on OCR", "drop, points",
+        "done to them", "strength", "ads", "F1, gold text", "F1, OCR", "drop",
         title="Set A through OCR, by what was done to the ads", title_justify="left", box=None,
     )  # fmt: skip
     for one in report.perturbed:

@@ -106,13 +106,14 @@ def _made(folder: Path, count: int, seed: int, step: Step) -> tuple[Path, "tuple
 def _evaluated(settings: Settings, items: "tuple[Item, ...]", folder: Path, words_only: bool, step: Step) -> "Report":
     with _installed():
         from consumer.evaluation.evaluate import evaluate
+        from consumer.evaluation.items import SetUnreadable
         from consumer.local.kafka_install import default_cache
     cache = None if words_only else default_cache() / "ocr"
     pack = load_pack(settings.policy.pack)
     try:
         return asyncio.run(evaluate(items, folder, pack, settings.ocr, cache, step("reading")))
-    except OSError as error:
-        raise click.ClickException(f"cannot read {error.filename}: {error.strerror or error}") from error
+    except SetUnreadable as error:
+        raise click.ClickException(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Final
 from consumer.decision import decide
 from consumer.engine import Findings, Prepared, Price
 from consumer.errors import PermanentError
-from consumer.evaluation.items import IMAGES, Item, ItemPicture
+from consumer.evaluation.items import IMAGES, Item, ItemPicture, SetUnreadable
 from consumer.evaluation.reading import PictureReader
 from consumer.messages import MemoryFile, OcrLine, Picture
 from consumer.screening.engine import ScreeningEngine
@@ -75,7 +75,10 @@ async def judge_text(items: Sequence[Item], engine: ScreeningEngine) -> list[Jud
 async def judge_pictures(
     items: Sequence[Item], folder: Path, engine: ScreeningEngine, reader: PictureReader, progress: Progress
 ) -> list[Judged | Unread]:
-    """Every ad by its text and what OCR reads in its pictures; at most `reader.concurrency` at a time."""
+    """Every ad by its text and what OCR reads in its pictures; at most `reader.concurrency` at a time.
+
+    Raises SetUnreadable for a picture that is none, StartRefused when OCR does not start.
+    """
     places = asyncio.Semaphore(reader.concurrency)
     done = 0
 
@@ -87,8 +90,11 @@ async def judge_pictures(
         progress(done, len(items))
         return outcome
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(item)) for item in items]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(item)) for item in items]
+    except ExceptionGroup as failures:  # the others ended because of the first
+        raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
 
 
@@ -99,6 +105,10 @@ async def _judge_read(item: Item, folder: Path, engine: ScreeningEngine, reader:
             lines += await reader.read(folder / IMAGES / drawn.file, _asset(number))
         except PermanentError as error:
             return Unread(item.id, f"{drawn.file}: {error.message}")
+        except OSError as error:
+            raise SetUnreadable(
+                f"{folder / IMAGES / drawn.file}: no picture ({error}); generate the set anew"
+            ) from error
     pictures = tuple(
         Picture(_asset(number), "", drawn.width, drawn.height, MemoryFile(-1, 0))
         for number, drawn in enumerate(item.pictures)

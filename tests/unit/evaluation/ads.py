@@ -19,9 +19,10 @@ def ad(
     kind: str = "clean",
     pictures: tuple[ItemPicture, ...] = (),
     category: Category = Category.GENERAL,
+    gold: tuple[tuple[str, int, str], ...] = (),
     **others: object,
 ) -> Item:
-    """`quotes`: rule and the words of the body that break it."""
+    """`quotes`: rule and the words of the body that break it; `gold`: rule, picture and the words there."""
     fields: dict[str, object] = {
         "template": name, "set": "A", "part": "tune", "title": "", "perturbation": None, "strength": 0, **others
     }  # fmt: skip
@@ -32,8 +33,11 @@ def ad(
         metadata=Metadata(Media.INTERNET),
         body=body,
         pictures=pictures,
-        gold_rules=tuple(sorted({rule for rule, _words in quotes})),
-        quotes=tuple(Quote(rule, words, "text") for rule, words in quotes),
+        gold_rules=tuple(sorted({one[0] for one in (*quotes, *gold)})),
+        quotes=(
+            *(Quote(rule, words, "text") for rule, words in quotes),
+            *(Quote(rule, words, where) for rule, where, words in gold),
+        ),
         decision=decision,
         **fields,
     )
