@@ -1,4 +1,4 @@
-"""Reports what this consumer owns and can take to the topic `ad-consumers`, every few seconds, and leaves it with a tombstone.
+"""Reports what this consumer owns and can take to the topic `ad-consumers`; leaves it with a tombstone.
 
 Others decide by it: a replay which letters fit, and those who look at lag what an ad costs. A report that cannot be
 sent is no reason to end the stream.
