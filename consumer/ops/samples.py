@@ -62,9 +62,9 @@ GAUGES = LOWEST | {
 KEPT = COUNTERS | GAUGES
 
 COLUMN_BYTES = 600
-"""Of a name with its labels, in the two places that hold it; measured."""
-ROW_BYTES = 250
-"""Of a row without its numbers; measured."""
+"""Of a name with its labels, and how its values are folded; measured with tracemalloc."""
+ROW_BYTES = 200
+"""Of a row without its numbers; measured with tracemalloc, rounded up."""
 NUMBER_BYTES = 8
 COLUMNS_SHARE = 0.25
 """Of the bytes; columns beyond are counted and left out."""
