@@ -172,7 +172,7 @@ def test_a_record_that_a_person_skips_and_one_that_is_left_behind_end_their_span
     [(partition, offset), _] = rig.produce([sent(n, text={"title": "hold"}) for n in (1, 2)])
     with rig.member("observed", str(tmp_path)) as member:
         wait_for(lambda: member.metric("advet_in_flight_records") == 2, member)
-        port = re.search(r'"name": "admin", .*"port": (\d+)', member.log.read_text())[1]
+        port = wait_for(lambda: re.search(r'"name": "admin", .*"port": (\d+)', member.log.read_text()), member)[1]
         place = [rig.settings.topics.submissions, str(partition), str(offset), "--reason", "known bad"]
         skip = [sys.executable, "-m", "consumer", "skip", *place, "--admin-port", port, "--config", str(rig.config)]
         assert subprocess.run(skip, check=False, timeout=60).returncode == 0
