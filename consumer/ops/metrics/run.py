@@ -162,7 +162,9 @@ class Metrics:
             "decode, ocr, gpu, preparer",
         )
         self.stall_seconds = book.gauge(
-            "advet_event_loop_stall_seconds", "seconds", "Longest block of the event loop in the last minute, since it joined."
+            "advet_event_loop_stall_seconds",
+            "seconds",
+            "Longest block of the event loop in the last minute, since it joined.",
         )
         self.loop_lag_seconds = book.distribution(
             "advet_event_loop_lag_seconds", "seconds", "How late the event loop was, sampled steadily.", STALLS
