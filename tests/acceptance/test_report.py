@@ -23,7 +23,7 @@ from tests.browser import show
 from tests.prometheus import Prometheus
 from tests.rig import wait_for
 
-DEADLINE_SECONDS = 300
+DEADLINE_SECONDS = 600
 FASTER = 15.0
 """Scrapes every second instead of every fifteen."""
 PICTURES = {
