@@ -13,11 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {
     "base": (),
-    "screening": ("screening",),
+    "screening": ("screening", "tracing"),
     "demo": ("screening", "demo"),
-    "dev": ("screening", "demo", "dev"),
-    "test": ("screening", "demo", "dev", "gpu", "bench"),
-    "gpu": ("screening", "gpu"),
+    "dev": ("screening", "demo", "plots", "report", "tracing", "dev"),
+    "test": ("screening", "demo", "plots", "report", "tracing", "dev", "gpu", "bench"),
+    "gpu": ("screening", "tracing", "gpu"),
 }
 
 
