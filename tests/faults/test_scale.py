@@ -10,11 +10,11 @@ from tests.faults.reader import Reader
 from tests.rig import Rig, submission
 
 pytestmark = pytest.mark.kafka
-AD_SECONDS = 0.1
-"""The engine sleeps so long for each ad, one at a time: ten a second leave the processors of a small machine idle."""
+AD_SECONDS = 0.25
+"""The engine sleeps so long for each ad, one at a time: four a second leave the processors of a small machine idle."""
 PARTITIONS = 6
-ADS = 1000
-MEASURED_ADS = 100
+ADS = 500
+MEASURED_ADS = 60
 """For each member."""
 LEAST_SPEEDUP = 2.8
 
