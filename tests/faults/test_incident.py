@@ -1,7 +1,7 @@
-"""An incident, with a real Prometheus and real consumers: every alert fires for its cause and clears with the remedy.
+"""An incident, with a real Prometheus and real consumers: alerts fire for their causes and clear with the remedy.
 
-An hour takes a minute. The causes are real: launches that run out of memory on an arena of 1 GiB, a neighbour that takes
-all of it, processes that are killed. Only the judges that fail on everything and that never answer are made for it.
+An hour takes a minute. The causes are real: launches that run out of memory on an arena of 1 GiB, a neighbour that
+takes all of it, processes that are killed. Only the judges that fail on everything and never answer are made for it.
 """
 
 import os
@@ -91,7 +91,7 @@ def watch(tmp_path, apache_kafka, weed_store, tiny_folder, monkeypatch) -> Itera
 
 def test_shortages_and_lost_processes(watch: Watch) -> None:
     with watch.member("arena", "-") as member:
-        member.wait_ready(3 * DEADLINE_SECONDS)
+        member.wait_ready(10 * DEADLINE_SECONDS)
         watch.send(4)
         wait_for(lambda: member.metric("advet_verdicts_total") == 4, member)
         watch.quiet(member)

@@ -21,7 +21,7 @@ from tests.rig import DEADLINE_SECONDS, Rig, wait_for
 
 pytestmark = pytest.mark.kafka
 FACTOR = 30
-EVERY = 3
+EVERY = 6
 """Of the well-formed ads; the broken ones all."""
 
 
@@ -49,14 +49,15 @@ def watched(tmp_path_factory, apache_kafka, weed_store, tiny_folder) -> Iterator
         lag_exporter(rig) as lag,
     ):
         card = Card.make(folder, environment)
-        with rig.member("arena", "-") as member:
+        with rig.member("arena", "-", wait=False) as member:
+            member.wait_ready(10 * DEADLINE_SECONDS)
             prometheus.scrape("advet", [member.port])
             prometheus.scrape("advet-lag", [lag])
             wait_for(lambda: prometheus.now("sum(up) == 2"))
             card.run_out(1)
             asyncio.run(submit(rig.settings, chosen, lambda _ad: None))
             wait_for(lambda: member.metric("advet_gpu_reserved_bytes") > 0, member, 2 * DEADLINE_SECONDS)
-            os.kill(workers(member.process.pid, "tests.gpu.arena_worker")[0], signal.SIGKILL)
+            os.kill(workers(member.process.pid, "consumer.inference.preparer")[0], signal.SIGKILL)
             rig.collect(len(chosen), 5 * DEADLINE_SECONDS, member)
             with half_a_replay(rig):
                 wait_for(lambda: prometheus.now("advet_replay_letters"), member)

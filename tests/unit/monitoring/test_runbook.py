@@ -18,13 +18,13 @@ COMMANDS = sorted({line.replace("\n", " ") for line in (*FENCED, *INLINE) if lin
 
 def parse(words: list[str]) -> None:
     """As the command line does, without running anything. Raises UsageError."""
-    command, name = advet, "advet"
-    context = click.Context(command, info_name=name)
+    command: click.Command = advet
+    context = click.Context(command, info_name="advet")
     while isinstance(command, click.Group):
         found = command.get_command(context, words[0])
         if found is None:
             raise click.UsageError(f"there is no {words[0]}")
-        command, name, *words = found, *words
+        command, (name, *words) = found, words
         context = click.Context(command, parent=context, info_name=name)
         if isinstance(command, click.Group) and not words:
             return
@@ -33,6 +33,7 @@ def parse(words: list[str]) -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_are_accepted(line, work) -> None:
+    (work / "corrected.json").write_text("{}")
     words = shlex.split(line)[1:]
     try:
         parse(words)
