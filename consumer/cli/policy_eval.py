@@ -137,7 +137,7 @@ def _keep(report: "Report", out: Path) -> str | None:
     try:
         from consumer.evaluation.plots import draw
     except ModuleNotFoundError as error:
-        return f"no plots: {error.name} is not installed: pip install 'advet[bench]'"
+        return f"no plots: {error.name} is not installed: pip install 'advet[plots]'"
     draw(report, out)
     return None
 

@@ -93,7 +93,7 @@ def test_without_matplotlib_there_is_everything_but_plots(
     monkeypatch.setitem(__import__("sys").modules, "consumer.evaluation.plots", None)
     result = run("--set", str(folder), "--words-only", "--json", "--out", str(tmp_path / "out"))
     assert result.exit_code == 3
-    assert "advet[bench]" in result.stderr
+    assert "advet[plots]" in result.stderr
     assert json.loads(result.stdout)["facts"]["items"] == 7
     assert (tmp_path / "out" / "report.json").exists()
 
