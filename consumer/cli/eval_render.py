@@ -14,6 +14,7 @@ _RIGHT = (
     ("boxes", "boxes_hit"),
 )
 _WRONG = (
+    ("to review", "review_share"),
     ("critical approved", "critical_false_approve"),
     ("traps rejected", "trap_false_reject"),
     ("clean reviewed", "clean_review"),

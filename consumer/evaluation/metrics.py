@@ -146,6 +146,7 @@ def _decision_scores(counts: Tally) -> Iterator[tuple[str, float]]:
     if not total:
         return
     yield "accuracy", sum(table[one, one] for one in DECISIONS) / total
+    yield "review_share", sum(table[gold, Decision.REVIEW] for gold in DECISIONS) / total
     means: dict[str, list[float]] = {"precision": [], "recall": [], "f1": []}
     for one in DECISIONS:
         right = table[one, one]
