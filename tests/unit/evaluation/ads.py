@@ -1,10 +1,11 @@
 """Ads with their gold for the tests of scoring: small, made by hand, without the generator."""
 
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from consumer.evaluation.items import IMAGES, Design, Item, ItemPicture, Line, Metadata, Quote
+from consumer.evaluation.items import IMAGES, Design, Item, ItemPicture, Kind, Line, Metadata, Quote
 from schemas import Category, Decision, Media
 
 DESIGN = Design("plain", "plain", "regular", "", "", (), "0")
@@ -16,14 +17,14 @@ def ad(
     decision: Decision = Decision.APPROVE,
     quotes: tuple[tuple[str, str], ...] = (),
     *,
-    kind: str = "clean",
+    kind: Kind = "clean",
     pictures: tuple[ItemPicture, ...] = (),
     category: Category = Category.GENERAL,
     gold: tuple[tuple[str, int, str], ...] = (),
-    **others: object,
+    **others: Any,
 ) -> Item:
     """`quotes`: rule and the words of the body that break it; `gold`: rule, picture and the words there."""
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "template": name, "set": "A", "part": "tune", "title": "", "perturbation": None, "strength": 0, **others
     }  # fmt: skip
     return Item(
