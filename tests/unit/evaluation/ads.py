@@ -34,7 +34,7 @@ def ad(
         metadata=Metadata(Media.INTERNET),
         body=body,
         pictures=pictures,
-        gold_rules=tuple(sorted({one[0] for one in (*quotes, *gold)})),
+        gold_rules=tuple(sorted({rule for rule, _words in quotes} | {rule for rule, _where, _words in gold})),
         quotes=(
             *(Quote(rule, words, "text") for rule, words in quotes),
             *(Quote(rule, words, where) for rule, where, words in gold),
