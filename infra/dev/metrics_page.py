@@ -13,8 +13,9 @@ from consumer.ops.metrics import Definition, GroupLagMetrics, Metrics
 PAGE = Path(__file__).resolve().parents[1] / "METRICS.md"
 OPENING = """# Metrics
 
-Every metric that advet exports, written by `make docs` from the definitions in `consumer/ops/metrics/`. Units are base units: seconds,
-bytes; `bool` is 0 or 1. A histogram has the series `_bucket`, `_sum` and `_count`. Every counter begins at 0 when its process starts.
+Every metric that advet exports, written by `make docs` from the definitions in `consumer/ops/metrics/`. Units are base
+units: seconds, bytes; `bool` is 0 or 1. A histogram has the series `_bucket`, `_sum` and `_count`. Every counter begins
+at 0 when its process starts.
 """
 
 
