@@ -112,10 +112,10 @@ def test_shortages_and_lost_processes(watch: Watch) -> None:
         watch.clears("AdvetWorkerRestarts", member)
 
         watch.card.occupy(ARENA_BYTES)
+        watch.send(4)
         watch.fires("AdvetPausedForMemory", member)
         watch.card.occupy(0)
         watch.clears("AdvetPausedForMemory", member)
-        watch.send(4)
         watch.quiet(member)
         assert member.terminate() == 0
         watch.fires("AdvetNoData")
