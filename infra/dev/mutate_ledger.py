@@ -52,6 +52,10 @@ EQUIVALENT = {
     ("PartitionLedger(0)", "PartitionLedger(1)"): SET_BY_ACTIVATION,
     ("self.committed = 0", "self.committed = 1"): SET_BY_ACTIVATION,
     ("self._suspects = 0", "self._suspects = 1"): SET_BY_ACTIVATION,
+    (
+        "not self.items and (not self._handed_over)",
+        "not self.items or not self._handed_over",
+    ): "whoever is woken looks again",
 }
 """What is written, and as what mutated → why nobody can tell the difference."""
 

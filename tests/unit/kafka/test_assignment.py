@@ -272,6 +272,22 @@ def test_quiet_is_when_nothing_is_judged_and_nothing_waits():
     assert asyncio.run(scenario()) == [False, False, True]
 
 
+def test_quiet_waits_for_either():
+    async def scenario() -> list[bool]:
+        judged, waiting = active(Coverage(0)), active(Coverage(0))
+        judged.items.add(Follower())
+        waiting.hand_over(0, Follower())
+        quiet = [asyncio.create_task(assignment.quiet()) for assignment in (judged, waiting)]
+        await asyncio.sleep(0)
+        done = [task.done() for task in quiet]
+        for task in quiet:
+            task.cancel()
+        await asyncio.gather(*quiet, return_exceptions=True)
+        return done
+
+    assert asyncio.run(scenario()) == [False, False]
+
+
 def test_quiet_comes_with_the_end():
     async def scenario() -> bool:
         assignment, follower = active(Coverage(0)), Follower()

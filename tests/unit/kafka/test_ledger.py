@@ -56,7 +56,7 @@ def test_markers_are_passed_only_when_nothing_is_in_flight():
 @pytest.mark.parametrize(("finished", "low"), [({11}, 12), ({11, 12}, 13), ({12}, 11), ({11, 13}, 12)])
 def test_low_passes_what_an_earlier_owner_finished_and_not_one_offset_more(finished, low):
     ledger = PartitionLedger(10, finished)
-    ledger.take(10)
+    assert ledger.take(10)
     ledger.finish(10)
     assert ledger.low == low
     assert [ledger.is_finished(offset) for offset in (10, low)] == [True, False]
