@@ -63,6 +63,12 @@ class ByteBudget:
         finally:
             self._waiting.pop(granted, None)
 
+    def give_back(self, owner: object, size_bytes: int) -> None:
+        """The item has reserved so many bytes too many."""
+        self._held[owner] -= size_bytes
+        self.used_bytes -= size_bytes
+        self._wake()
+
     def restart(self, owner: object, size_bytes: int) -> None:
         """Gives back what an attempt has reserved: the item holds `size_bytes` again."""
         self.used_bytes += size_bytes - self._held[owner]

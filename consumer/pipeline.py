@@ -45,7 +45,7 @@ class CreativeSource(Protocol):
     """Where creatives come from: the object store, or local files."""
 
     async def fetch(self, ref: CreativeRef, reserve: Reserve) -> Blob:
-        """The bytes of a creative; calls `reserve` with their number before reading them."""
+        """The bytes of a creative; calls `reserve` with their number, or more, before reading them."""
         ...
 
 
@@ -170,6 +170,8 @@ class Pipeline:
                     ) from error
             else:
                 held.callback(blob.content.close)
+                if reserved > blob.content.size_bytes:
+                    self.budget.give_back(trial.record, reserved - blob.content.size_bytes)
                 trial.creatives[ref.asset_id] = blob.sha256
                 self._stages.watch.served(ref)
                 return blob

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 import boto3
 import pytest
 
+from consumer.creatives.download import LATEST
 from consumer.creatives.store import S3Store
 from consumer.errors import AdvetError, PermanentError, StorageUnavailable
 from consumer.local.object_store import ObjectStore
@@ -211,6 +212,45 @@ def test_bytes_are_reserved_before_the_body_is_read(weed: ObjectStore) -> None:
             async with asyncio.timeout(0.5):
                 await store.fetch(ref("reserved"), never)
         assert asked == [len(CONTENT)]
+        assert descriptors_settle_at(before)
+
+    on_weed(scenario, weed)
+
+
+def test_objects_of_the_usual_size_are_reserved_before_they_are_asked_for(weed: ObjectStore) -> None:
+    """And larger ones once their head is known; what is reserved always covers what is read."""
+
+    async def scenario(store: S3Store) -> None:
+        await store.put("ads", "usual", CONTENT, "image/png")
+        await store.put("ads", "larger", CONTENT * 2, "image/png")
+        asked: list[int] = []
+
+        async def note(size_bytes: int) -> None:
+            asked.append(size_bytes)
+
+        for _ in range(LATEST):
+            assert await content_of(store.fetch(ref("usual"), note)) == CONTENT
+        assert asked == [len(CONTENT)] * LATEST
+        asked.clear()
+        assert await content_of(store.fetch(ref("larger"), note)) == CONTENT * 2
+        assert await content_of(store.fetch(ref("usual"), note)) == CONTENT
+        assert asked == [len(CONTENT), 2 * len(CONTENT), 2 * len(CONTENT)]
+
+    on_weed(scenario, weed)
+
+
+def test_a_cancelled_download_that_was_read_ahead_leaves_nothing(weed: ObjectStore) -> None:
+    async def scenario(store: S3Store) -> None:
+        await store.put("ads", "usual", CONTENT, "image/png")
+        sized = ref("usual").model_copy(update={"size": len(CONTENT)})
+        await content_of(store.fetch(sized, free))
+        before = open_descriptors()
+        for _ in range(20):
+            fetching = asyncio.create_task(store.fetch(sized, free))
+            for _step in range(4):
+                await asyncio.sleep(0)
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
         assert descriptors_settle_at(before)
 
     on_weed(scenario, weed)

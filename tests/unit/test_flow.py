@@ -155,3 +155,19 @@ def test_an_attempt_gives_back_what_the_one_before_had_reserved():
         assert budget.used_bytes == 0
 
     asyncio.run(scenario())
+
+
+def test_what_was_reserved_too_much_makes_room_for_others():
+    async def scenario() -> tuple[bool, int]:
+        budget = ByteBudget(10)
+        budget.open("old", 2)
+        budget.open("young", 1)
+        await budget.reserve("old", 6)
+        waiting = asyncio.create_task(budget.reserve("young", 4))
+        await asyncio.sleep(0)
+        waited = not waiting.done()
+        budget.give_back("old", 3)
+        await waiting
+        return waited, budget.used_bytes
+
+    assert asyncio.run(scenario()) == (True, 10)
