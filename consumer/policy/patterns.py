@@ -16,6 +16,7 @@ MAX_WAYS: Final = 20_000
 MAX_WAYS_AHEAD: Final = 500
 SHOWN_CHARS: Final = 80
 WORDS_MAX: Final = 256
+SPELLED_MAX: Final = 2_048
 _NOTHING: Final = frozenset({""})
 _TERM: Final = re.compile(r"\{([a-z]+)\}")
 
@@ -55,7 +56,10 @@ def needed_words(pattern: re.Pattern[str]) -> frozenset[str]:
 
 
 def spelled_words(pattern: re.Pattern[str]) -> frozenset[str]:
-    """What the pattern writes out between its gaps, as long as it can: (无效|没效)[^,]{0,4}退款 spells three words."""
+    """What the pattern writes out between its gaps and across those that may be empty, as long as it can.
+
+    (无效|没效)[^,]{0,4}退款 spells 无效, 没效, 退款, 无效退款 and 没效退款.
+    """
     return frozenset(_spelled(_sre.parse(pattern.pattern))) - _NOTHING
 
 
@@ -65,15 +69,27 @@ def _spelled(tree: Iterable[Any]) -> Iterator[str]:
         if op in (_op.ASSERT, _op.ASSERT_NOT, _op.AT):
             continue  # nothing is written there
         whole = _whole(op, argument)
-        if whole is not None and len(run) * len(whole) <= WORDS_MAX:
+        if whole is not None and len(run) * len(whole) <= SPELLED_MAX:
             run = frozenset(head + tail for head in run for tail in whole)
             continue
         yield from run
+        if _may_be_empty(op, argument):
+            run |= _NOTHING
+            continue
         run = whole if whole is not None else _NOTHING
         if whole is None:
             for part in _inside(op, argument):
                 yield from _spelled(part)
     yield from run
+
+
+def _may_be_empty(op: Any, argument: Any) -> bool:
+    """Whether it is a gap: a repetition of single characters that may be none."""
+    return (
+        op in (_op.MAX_REPEAT, _op.MIN_REPEAT)
+        and argument[0] == 0
+        and [item[0] for item in argument[2]] in ([_op.IN], [_op.NOT_LITERAL], [_op.ANY])
+    )
 
 
 def _inside(op: Any, argument: Any) -> Sequence[Any]:

@@ -8,7 +8,6 @@ also holds the words without which a pattern cannot match, so a pattern is tried
 """
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +20,10 @@ from ahocorasick_rs import AhoCorasick
 from consumer.policy.pack import PolicyPack, Rule
 from consumer.policy.patterns import needed_words, spelled_words
 from consumer.screening.disguises import spellings
-from consumer.screening.normalise import SENTENCE_END, Folded, fold, fold_pattern
+from consumer.screening.normalise import Folded, fold, fold_pattern
 from consumer.screening.quotes import Source
 from consumer.screening.restoring import Restorer
+from consumer.screening.spans import Span, mask, meets, merge, within
 from schemas import Category, Media
 
 MAX_HITS_PER_RULE: Final = 10
@@ -35,8 +35,6 @@ _NEGATED: Final = re.compile(
     "(能|得|可|可以|会|是)?(用于|用来|具有|具备|涉及|进行|作为|宣称|保证|代替|替代|任何|含有?)?"
     '|(警惕|谨防|切勿轻信|不要相信|请勿相信)(所谓的?|任何|一切)?[“"「『]?)$'
 )
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +120,7 @@ class Matcher:
             for category, media in product(Category, Media)
         }
         self._rule_of = {pattern: compiled.rule.id for compiled in self._rules for pattern in compiled.regexes}
+        self._exceptions = {compiled.rule.id: compiled.exceptions for compiled in self._rules}
         self._masks = compile_patterns(demand.pattern for rule in pack.rules for demand in rule.required)
         owners: dict[str, set[str]] = defaultdict(set)
         for compiled in self._rules:
@@ -136,14 +135,10 @@ class Matcher:
         self._owners = tuple(tuple(owners.get(word, ())) for word in words)
         self._waiting = tuple(tuple(waiting.get(word, ())) for word in words)
         self._automaton = AhoCorasick(words)
-        self._restorer = Restorer(self._spelled())
-
-    def _spelled(self) -> Iterator[str]:
-        """Every word of a lexicon and of a pattern, as folding leaves it."""
-        for compiled in self._rules:
-            yield from (fold(word).text for word in compiled.rule.lexicon)
-            for pattern in compiled.regexes:
-                yield from spelled_words(pattern.expression)
+        self._restorer = Restorer(
+            (fold(word).text for compiled in self._rules for word in compiled.rule.lexicon),
+            (spelled_words(pattern.expression) for compiled in self._rules for pattern in compiled.regexes),
+        )
 
     def hits(self, sources: Sequence[Source], category: Category, media: Media) -> tuple[Hit, ...]:
         """What the ad's words violate, in the order of the pack, without repeats."""
@@ -172,8 +167,17 @@ class Matcher:
         if restored is None:
             return
         for hit in self._search(replace(source, folded=restored.folded), applying):
-            if restored.touches(hit.start, hit.end):
+            if restored.shows(hit.start, hit.end) and not self._excepted(hit, source):
                 yield hit
+
+    def _excepted(self, hit: Hit, written: Source) -> bool:
+        """Whether the hit lies in what an exception allows as it is written: restored words may have hidden that."""
+        lawful = (
+            written.folded.span(*span)
+            for pattern in self._exceptions[hit.rule.id]
+            for span in _matches(pattern.expression, written.text)
+        )
+        return meets(hit.source.folded.span(hit.start, hit.end), merge(lawful))
 
     def _read(self, source: Source) -> _Text:
         """One pass over the text: each rule's words, and the patterns that may match."""
@@ -196,19 +200,19 @@ class Matcher:
             return []
         if text.masks is None:
             text.masks = list(_spans(self._masks, text))
-        barred = _merge([*text.masks, *_spans(compiled.exceptions, text)])
-        spans = [span for span in lexical if not _meets(span, barred)]
-        masked = _mask(words, barred)
+        barred = merge([*text.masks, *_spans(compiled.exceptions, text)])
+        spans = [span for span in lexical if not meets(span, barred)]
+        masked = mask(words, barred)
         for pattern in patterns:
             spans += _matches(pattern.expression, masked)
         if rule.negation_guard:
             spans = [span for span in spans if not _negated(words, span[0])]
         if not spans:
             return []
-        doubtful = _merge(_spans(compiled.doubtful, text))
+        doubtful = merge(_spans(compiled.doubtful, text))
         return [
-            Hit(rule, text.source, start, end, _within((start, end), doubtful))
-            for start, end in _join(_merge(spans), text.source.folded)[:MAX_HITS_PER_RULE]
+            Hit(rule, text.source, start, end, within((start, end), doubtful))
+            for start, end in _join(merge(spans), text.source.folded)[:MAX_HITS_PER_RULE]
         ]
 
 
@@ -240,39 +244,6 @@ def _spans(patterns: Iterable[_Pattern], text: _Text) -> Iterator[Span]:
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
     return (match.span() for match in pattern.finditer(text) if match.end() > match.start())
-
-
-def _meets(span: Span, merged: Sequence[Span]) -> bool:
-    """Whether the span overlaps one of the merged, hence ordered and disjoint, spans."""
-    nearest = bisect_left(merged, span[1], key=lambda other: other[0]) - 1
-    return nearest >= 0 and merged[nearest][1] > span[0]
-
-
-def _within(span: Span, merged: Sequence[Span]) -> bool:
-    """Whether one of the merged spans covers this one."""
-    nearest = bisect_left(merged, span[0] + 1, key=lambda other: other[0]) - 1
-    return nearest >= 0 and merged[nearest][1] >= span[1]
-
-
-def _mask(text: str, merged: Iterable[Span]) -> str:
-    """The text with each span replaced by ends of sentences, which no pattern's gap crosses."""
-    parts: list[str] = []
-    done = 0
-    for start, end in merged:
-        parts += (text[done:start], SENTENCE_END * (end - start))
-        done = end
-    return "".join((*parts, text[done:]))
-
-
-def _merge(spans: Iterable[Span]) -> list[Span]:
-    """Spans that overlap become one: the longest quote says it once."""
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _join(merged: Iterable[Span], folded: Folded) -> list[Span]:

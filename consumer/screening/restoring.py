@@ -7,14 +7,19 @@ instead of it: a sentence that merely sounds like a word of the pack keeps its o
 Sounds are syllables without tones, shapes classes of characters that are drawn nearly alike (`shapes.json`, measured on
 glyphs). A phrase is restored if most of its characters stand there as they are, so that ordinary words that happen to
 sound like another one stay what they are.
+
+Short words are many and sound like many others: one is restored only if another word of the same pattern stands in the
+text as it is, and counts only within a hit that goes beyond it (空军某部劣装: 空军…列装). These are the weak ones.
 """
 
 import json
 import re
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from operator import add
 from typing import Final, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
@@ -24,6 +29,9 @@ from consumer.screening.normalise import Folded, same_for_most
 
 SHORTEST: Final = 4
 """Below it an ordinary word too often sounds like part of another: 规划以 like 规划已. With pinyin in letters, two."""
+PAIR: Final = 2
+BEYOND: Final = 2
+"""Characters that a hit must have beside weak words, as they are."""
 LONGEST_SYLLABLE: Final = 6
 _SYMBOLS: Final = 0xE000
 """Syllables are searched as characters of the private use area, one each."""
@@ -31,15 +39,28 @@ _LATIN: Final = re.compile(r"(?<![a-z])[a-z]{2,48}(?![a-z])")
 _HAN: Final = re.compile("[一-鿿]{2}")
 
 
+class _Found(NamedTuple):
+    """A disguised word, and which part of the text it is."""
+
+    start: int
+    end: int
+    word: str
+    weak: bool
+
+
 class Restored(NamedTuple):
-    """A text in other characters, and where (`spans`, in order) they are others than it is written with."""
+    """A text in other characters, and where (in order) they are others than it is written with."""
 
     folded: Folded
     spans: tuple[tuple[int, int], ...]
+    weak: tuple[tuple[int, int], ...]
 
-    def touches(self, start: int, end: int) -> bool:
-        """Whether something in `folded.text[start:end]` was restored."""
-        return any(first < end and start < last for first, last in self.spans)
+    def shows(self, start: int, end: int) -> bool:
+        """Whether a hit in `folded.text[start:end]` is owed to what was restored, and does not rest on weak words."""
+        if any(first < end and start < last for first, last in self.spans):
+            return True
+        met = [(first, last) for first, last in self.weak if first < end and start < last]
+        return bool(met) and end - start - sum(min(end, last) - max(start, first) for first, last in met) >= BEYOND
 
 
 class _Stream(NamedTuple):
@@ -51,25 +72,44 @@ class _Stream(NamedTuple):
 
 
 class Restorer:
-    """The words of a pack by sound and by shape, compiled."""
+    """The words of a pack by sound and by shape, compiled; of each pattern what it spells."""
 
-    def __init__(self, words: Iterable[str]) -> None:
-        every = sorted({word for word in words if _HAN.search(word)})
-        long = [word for word in every if len(word) >= SHORTEST]
+    def __init__(self, lexicon: Iterable[str], patterns: Iterable[Collection[str]] = ()) -> None:
+        spelled_by: dict[str, set[int]] = defaultdict(set)
+        for number, spelled in enumerate(patterns):
+            for word in spelled:
+                spelled_by[word].add(number)
+        words = sorted({word for word in (*lexicon, *spelled_by) if _HAN.search(word)})
+        long = [word for word in words if len(word) > PAIR]
         self._syllables = _syllables()
-        self._by_shape = _Words(long, _shape_symbols())
-        self._by_sound = _Words(long, _sound_symbols())
-        self._in_letters = _Words(every, _sound_symbols())
+        self._by_shape = _Words(long, _shape_symbols(), SHORTEST)
+        self._by_sound = _Words(long, _sound_symbols(), SHORTEST)
+        self._in_letters = _Words(words, _sound_symbols(), SHORTEST)
+        self._spelled_by = dict(spelled_by)
+        pairs = [word for word in words if len(word) == PAIR and word in spelled_by]
+        self._pairs = frozenset(pairs)
+        self._pair_tables = tuple(_PairTable(pairs, symbols) for symbols in (_sound_symbols(), _shape_symbols()))
 
     def restored(self, folded: Folded) -> "Restored | None":
         """The text with every disguised word in its own characters; None if there is none."""
         text = folded.text
-        found: list[tuple[int, int, str]] = []
-        if not text.isascii():
-            sounds = self._sounds(text)
-            found += (self._by_sound if len(sounds.symbols) == len(text) else self._in_letters).found(text, sounds)
-            found += self._by_shape.found(text, _as_it_is(text.translate(_shape_symbols())))
+        if text.isascii():
+            return None
+        shapes, sounds = text.translate(_shape_symbols()), self._sounds(text)
+        found = self._by_shape.found(text, _as_it_is(shapes))
+        found += (self._by_sound if len(sounds.symbols) == len(text) else self._in_letters).found(text, sounds)
+        written = self._pairs.intersection(map(add, text, text[1:]))
+        if written:
+            for table, symbols in zip(self._pair_tables, (text.translate(_sound_symbols()), shapes), strict=True):
+                found += table.found(text, symbols, written)
+        if any(one.weak for one in found):
+            patterns = set[int]().union(*(self._spelled_by[word] for word in written))
+            found = [one for one in found if not one.weak or self._in_context(one.word, patterns)]
         return _rewritten(folded, found) if found else None
+
+    def _in_context(self, word: str, patterns: set[int]) -> bool:
+        """Whether one of the patterns that have a word in the text spells this one too."""
+        return not patterns.isdisjoint(self._spelled_by.get(word, ()))
 
     def _sounds(self, text: str) -> _Stream:
         symbols = text.translate(_sound_symbols())
@@ -110,22 +150,50 @@ class Restorer:
 
 
 class _Words:
-    """Words as symbols, to be searched in a stream of the same symbols."""
+    """Words as symbols, to be searched in a stream of the same symbols; shorter ones than `sure` are weak."""
 
-    def __init__(self, words: Sequence[str], symbols: dict[int, str]) -> None:
+    def __init__(self, words: Sequence[str], symbols: dict[int, str], sure: int) -> None:
         self._words = tuple(words)
+        self._sure = sure
         self._automaton = AhoCorasick(tuple(word.translate(symbols) for word in words))
 
-    def found(self, text: str, stream: _Stream) -> list[tuple[int, int, str]]:
+    def found(self, text: str, stream: _Stream) -> list[_Found]:
         """Disguised words with where they stand; none within a word of the pack that is written as it is."""
-        found, as_written = [], []
+        found: list[_Found] = []
+        as_written = []
         for index, first, last in self._automaton.find_matches_as_indexes(stream.symbols, overlapping=True):
             word, start, end = self._words[index], stream.starts[first], stream.ends[last - 1]
             if text[start:end] == word:
                 as_written.append((start, end))
             elif _recognisable(text, stream, first, word) and not _cuts_letters(text, start, end):
-                found.append((start, end, word))
-        return [one for one in found if not any(start <= one[0] and one[1] <= end for start, end in as_written)]
+                in_letters = end - start > len(word) and any(char in word for char in text[start:end])
+                found.append(_Found(start, end, word, weak=len(word) < self._sure and not in_letters))
+        return [one for one in found if not any(start <= one.start and one.end <= end for start, end in as_written)]
+
+
+class _PairTable:
+    """Words of two characters by one of them and the symbol of the other."""
+
+    def __init__(self, words: Iterable[str], symbols: dict[int, str]) -> None:
+        first: dict[str, list[str]] = defaultdict(list)
+        second: dict[str, list[str]] = defaultdict(list)
+        for word in words:
+            first[word[0] + word[1].translate(symbols)].append(word)
+            second[word[0].translate(symbols) + word[1]].append(word)
+        self._first, self._second = dict(first), dict(second)
+
+    def found(self, text: str, symbols: str, written: Collection[str]) -> Iterator[_Found]:
+        """Pairs with one character in disguise that share none with a written pair."""
+        for table, ones, others in ((self._first, text, symbols), (self._second, symbols, text)):
+            pairs = list(map(add, ones, others[1:]))
+            for key in table.keys() & set(pairs):
+                places = [at for at, pair in enumerate(pairs) if pair == key and not _meets(text, at, written)]
+                for word in table[key] if places else ():
+                    yield from (_Found(at, at + PAIR, word, weak=True) for at in places)
+
+
+def _meets(text: str, at: int, written: Collection[str]) -> bool:
+    return any(text[start : start + PAIR] in written for start in range(max(0, at - 1), at + PAIR))
 
 
 def _as_it_is(symbols: str) -> _Stream:
@@ -140,8 +208,8 @@ def _recognisable(text: str, stream: _Stream, first: int, word: str) -> bool:
         start, end = stream.starts[first + offset], stream.ends[first + offset]
         exact += text[start:end] == char
         latin += end - start > 1
-    if len(word) < SHORTEST:
-        return latin >= 1 and exact + latin == len(word) and exact >= 1
+    if len(word) == PAIR:
+        return latin >= 1 and exact + latin == PAIR
     return 2 * (exact + latin) >= len(word)
 
 
@@ -154,20 +222,20 @@ def _letters(pair: str) -> bool:
     return len(pair) == 2 and pair.isascii() and pair.isalpha()
 
 
-def _rewritten(folded: Folded, found: list[tuple[int, int, str]]) -> Restored:
+def _rewritten(folded: Folded, found: list[_Found]) -> Restored:
     """Longest words first; each stands for as much of the original as it is written with."""
-    taken: list[tuple[int, int, str]] = []
-    for start, end, word in sorted(found, key=lambda one: (one[0] - one[1], one[0])):
-        if all(end <= other_start or other_end <= start for other_start, other_end, _word in taken):
-            taken.append((start, end, word))
+    taken: list[_Found] = []
+    for one in sorted(found, key=lambda one: (one.weak, one.start - one.end, one.start)):
+        if all(one.end <= other.start or other.end <= one.start for other in taken):
+            taken.append(one)
     parts: list[str] = []
-    spans: list[tuple[int, int]] = []
+    spans: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     starts, ends, done = array("L"), array("L"), 0
-    for start, end, word in sorted(taken):
+    for start, end, word, weak in sorted(taken):
         parts += (folded.text[done:start], word)
         starts.extend(folded.starts[done:start])
         ends.extend(folded.ends[done:start])
-        spans.append((len(starts), len(starts) + len(word)))
+        spans[weak].append((len(starts), len(starts) + len(word)))
         whole = end - start == len(word)
         for offset in range(len(word)):
             starts.append(folded.starts[start + offset if whole else start])
@@ -176,7 +244,7 @@ def _rewritten(folded: Folded, found: list[tuple[int, int, str]]) -> Restored:
     parts.append(folded.text[done:])
     starts.extend(folded.starts[done:])
     ends.extend(folded.ends[done:])
-    return Restored(Folded(folded.original, "".join(parts), starts, ends, folded.cut), tuple(spans))
+    return Restored(Folded(folded.original, "".join(parts), starts, ends, folded.cut), *map(tuple, spans))
 
 
 @cache
