@@ -49,7 +49,8 @@ def lag_report(lag: GroupLag) -> RenderableType:
     parts: list[RenderableType] = [table]
     for member in lag.members:
         numbers = ", ".join(str(p.number) for p in member.partitions) or "none"
-        parts.append(Text(f"member {plain(member.member)} at {plain(member.host)}: partitions {numbers}", style="dim"))
+        where = f" at {plain(member.host)}" if member.host else ""
+        parts.append(Text(f"member {plain(member.member)}{where}: partitions {numbers}", style="dim"))
     for topic in lag.dead_letters:
         age = None if topic.oldest_ms is None else lag.at_seconds - topic.oldest_ms / 1000
         oldest = "" if age is None else f", the oldest {seconds_text(age)} old"

@@ -15,7 +15,13 @@ TMP_MIB = 16
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
 CONFINED = f"""
 set -eu
+mount --bind "$1" /mnt
 mount -t tmpfs -o size={TMP_MIB}m tmpfs /tmp
+if [ ! -e "$1" ]; then # it lies below /tmp
+    mkdir -p "$1"
+    mount --bind /mnt "$1"
+    mount -o remount,bind,ro "$1"
+fi
 mount -t tmpfs -o size=4k,ro tmpfs /dev/shm
 awk '$2 !~ "^/(proc|sys|dev|tmp)(/|$)" {{print $2}}' /proc/mounts | sort -u | while read -r place; do
     mount -o remount,bind,ro "$place" 2>/dev/null || true # some mounts of a container are not ours to change
