@@ -17,6 +17,7 @@ MAX_WAYS_AHEAD: Final = 500
 SHOWN_CHARS: Final = 80
 WORDS_MAX: Final = 256
 SPELLED_MAX: Final = 2_048
+FEW: Final = 10
 _NOTHING: Final = frozenset({""})
 _TERM: Final = re.compile(r"\{([a-z]+)\}")
 
@@ -178,8 +179,9 @@ def _whole(op: Any, argument: Any) -> frozenset[str] | None:
     """All that an item can match, if that is a handful of words."""
     if op is _op.LITERAL:
         return frozenset({chr(argument).lower()})
-    if op is _op.IN and all(item[0] is _op.LITERAL for item in argument):
-        return frozenset(chr(code).lower() for _, code in argument)
+    if op is _op.IN and all(item[0] is _op.LITERAL or _few(*item) for item in argument):
+        codes = (range(code[0], code[1] + 1) if kind is _op.RANGE else (code,) for kind, code in argument)
+        return frozenset(chr(code).lower() for several in codes for code in several)
     if op is _op.BRANCH:
         wholes = [_whole_sequence(branch) for branch in argument[1]]
         found = [whole for whole in wholes if whole is not None]
@@ -190,6 +192,11 @@ def _whole(op: Any, argument: Any) -> frozenset[str] | None:
         whole = _whole_sequence(argument[2])
         return None if whole is None else whole | _NOTHING
     return None
+
+
+def _few(kind: Any, bounds: Any) -> bool:
+    """Whether it is a range such as 1-9."""
+    return kind is _op.RANGE and bounds[1] - bounds[0] < FEW
 
 
 def _whole_sequence(tree: Iterable[Any]) -> frozenset[str] | None:

@@ -15,11 +15,13 @@ text as it is, and counts only within a hit that goes beyond it (空军某部劣
 import json
 import re
 from array import array
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from operator import add
+from itertools import accumulate
+from operator import add, itemgetter
 from typing import Final, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
@@ -101,7 +103,7 @@ class Restorer:
         written = self._pairs.intersection(map(add, text, text[1:]))
         if written:
             for table, symbols in zip(self._pair_tables, (text.translate(_sound_symbols()), shapes), strict=True):
-                found += table.found(text, symbols, written)
+                found += table.found(text, symbols)
         if any(one.weak for one in found):
             patterns = set[int]().union(*(self._spelled_by[word] for word in written))
             found = [one for one in found if not one.weak or self._in_context(one.word, patterns)]
@@ -168,7 +170,9 @@ class _Words:
             elif _recognisable(text, stream, first, word) and not _cuts_letters(text, start, end):
                 in_letters = end - start > len(word) and any(char in word for char in text[start:end])
                 found.append(_Found(start, end, word, weak=len(word) < self._sure and not in_letters))
-        return [one for one in found if not any(start <= one.start and one.end <= end for start, end in as_written)]
+        as_written.sort()
+        ends = list(accumulate((end for _start, end in as_written), max, initial=0))
+        return [one for one in found if one.end > ends[bisect_right(as_written, one.start, key=itemgetter(0))]]
 
 
 class _PairTable:
@@ -182,18 +186,15 @@ class _PairTable:
             second[word[0].translate(symbols) + word[1]].append(word)
         self._first, self._second = dict(first), dict(second)
 
-    def found(self, text: str, symbols: str, written: Collection[str]) -> Iterator[_Found]:
-        """Pairs with one character in disguise that share none with a written pair."""
+    def found(self, text: str, symbols: str) -> Iterator[_Found]:
+        """Pairs with one character in disguise."""
         for table, ones, others in ((self._first, text, symbols), (self._second, symbols, text)):
             pairs = list(map(add, ones, others[1:]))
-            for key in table.keys() & set(pairs):
-                places = [at for at, pair in enumerate(pairs) if pair == key and not _meets(text, at, written)]
-                for word in table[key] if places else ():
-                    yield from (_Found(at, at + PAIR, word, weak=True) for at in places)
-
-
-def _meets(text: str, at: int, written: Collection[str]) -> bool:
-    return any(text[start : start + PAIR] in written for start in range(max(0, at - 1), at + PAIR))
+            keys = table.keys() & set(pairs)
+            for at, key in enumerate(pairs) if keys else ():
+                if key in keys:
+                    words = (word for word in table[key] if text[at : at + PAIR] != word)
+                    yield from (_Found(at, at + PAIR, word, weak=True) for word in words)
 
 
 def _as_it_is(symbols: str) -> _Stream:
@@ -225,8 +226,10 @@ def _letters(pair: str) -> bool:
 def _rewritten(folded: Folded, found: list[_Found]) -> Restored:
     """Longest words first; each stands for as much of the original as it is written with."""
     taken: list[_Found] = []
-    for one in sorted(found, key=lambda one: (one.weak, one.start - one.end, one.start)):
-        if all(one.end <= other.start or other.end <= one.start for other in taken):
+    occupied = bytearray(len(folded.text))
+    for one in sorted(found, key=lambda one: (one.weak, one.start - one.end, one.start, one.word)):
+        if occupied.find(1, one.start, one.end) < 0:
+            occupied[one.start : one.end] = bytes((1,)) * (one.end - one.start)
             taken.append(one)
     parts: list[str] = []
     spans: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
