@@ -17,8 +17,8 @@ import re
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from itertools import accumulate
 from operator import add, itemgetter
@@ -101,15 +101,14 @@ class Restorer:
         found = self._by_shape.found(text, _as_it_is(shapes))
         found += (self._by_sound if len(sounds.symbols) == len(text) else self._in_letters).found(text, sounds)
         written = self._pairs.intersection(map(add, text, text[1:]))
+        fits = partial(self._in_context, set[int]().union(*(self._spelled_by[word] for word in written)))
+        found = [one for one in found if not one.weak or fits(one.word)]
         if written:
             for table, symbols in zip(self._pair_tables, (text.translate(_sound_symbols()), shapes), strict=True):
-                found += table.found(text, symbols)
-        if any(one.weak for one in found):
-            patterns = set[int]().union(*(self._spelled_by[word] for word in written))
-            found = [one for one in found if not one.weak or self._in_context(one.word, patterns)]
+                found += table.found(text, symbols, written, fits)
         return _rewritten(folded, found) if found else None
 
-    def _in_context(self, word: str, patterns: set[int]) -> bool:
+    def _in_context(self, patterns: set[int], word: str) -> bool:
         """Whether one of the patterns that have a word in the text spells this one too."""
         return not patterns.isdisjoint(self._spelled_by.get(word, ()))
 
@@ -186,15 +185,17 @@ class _PairTable:
             second[word[0].translate(symbols) + word[1]].append(word)
         self._first, self._second = dict(first), dict(second)
 
-    def found(self, text: str, symbols: str) -> Iterator[_Found]:
-        """Pairs with one character in disguise."""
+    def found(self, text: str, symbols: str, written: Collection[str], fits: Callable[[str], bool]) -> Iterator[_Found]:
+        """Pairs that fit, with one character in disguise; none that also stands there as it is."""
         for table, ones, others in ((self._first, text, symbols), (self._second, symbols, text)):
             pairs = list(map(add, ones, others[1:]))
-            keys = table.keys() & set(pairs)
+            keys = {}
+            for key in table.keys() & set(pairs):
+                if words := [word for word in table[key] if word not in written and fits(word)]:
+                    keys[key] = words
             for at, key in enumerate(pairs) if keys else ():
-                if key in keys:
-                    words = (word for word in table[key] if text[at : at + PAIR] != word)
-                    yield from (_Found(at, at + PAIR, word, weak=True) for word in words)
+                for word in keys.get(key, ()):
+                    yield _Found(at, at + PAIR, word, weak=True)
 
 
 def _as_it_is(symbols: str) -> _Stream:
