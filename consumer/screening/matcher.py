@@ -86,8 +86,10 @@ class _Text:
     """Ids of those that have a word here or a pattern that may match."""
     masks: list[Span] | None = None
 
-    def may_match(self, pattern: _Pattern) -> bool:
-        return not pattern.needs or pattern in self.possible
+    def trying(self, patterns: Iterable[_Pattern]) -> list[_Pattern]:
+        """Those of the patterns that may match."""
+        possible = self.possible
+        return [pattern for pattern in patterns if pattern in possible or not pattern.needs]
 
 
 def compile_patterns(patterns: Iterable[str]) -> tuple[_Pattern, ...]:
@@ -195,7 +197,7 @@ class Matcher:
     def _rule_hits(self, compiled: _Compiled, text: _Text) -> list[Hit]:
         rule, words = compiled.rule, text.source.text
         lexical = text.words.get(rule.id, [])
-        patterns = [pattern for pattern in compiled.regexes if text.may_match(pattern)]
+        patterns = text.trying(compiled.regexes)
         if not lexical and not any(pattern.expression.search(words) for pattern in patterns):
             return []
         if text.masks is None:
@@ -237,9 +239,8 @@ def _shown(patterns: Iterable[_Pattern], sources: Sequence[Source]) -> bool:
 
 
 def _spans(patterns: Iterable[_Pattern], text: _Text) -> Iterator[Span]:
-    for pattern in patterns:
-        if text.may_match(pattern):
-            yield from _matches(pattern.expression, text.source.text)
+    for pattern in text.trying(patterns):
+        yield from _matches(pattern.expression, text.source.text)
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[Span]:

@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib.resources import files
-from itertools import accumulate
+from itertools import accumulate, chain, product
 from operator import add, itemgetter
 from typing import Final, NamedTuple
 
@@ -90,30 +90,29 @@ class Restorer:
         self._spelled_by = dict(spelled_by)
         pairs = [word for word in words if len(word) == PAIR and word in spelled_by]
         self._pairs = frozenset(pairs)
-        self._pair_tables = tuple(_PairTable(pairs, symbols) for symbols in (_sound_symbols(), _shape_symbols()))
+        self._pair_table = _PairTable(pairs, (_sound_symbols(), _shape_symbols()))
 
     def restored(self, folded: Folded) -> "Restored | None":
         """The text with every disguised word in its own characters; None if there is none."""
         text = folded.text
         if text.isascii():
             return None
-        shapes, sounds = text.translate(_shape_symbols()), self._sounds(text)
+        shapes, symbols = text.translate(_shape_symbols()), text.translate(_sound_symbols())
+        sounds = self._sounds(text, symbols)
         found = self._by_shape.found(text, _as_it_is(shapes))
         found += (self._by_sound if len(sounds.symbols) == len(text) else self._in_letters).found(text, sounds)
         written = self._pairs.intersection(map(add, text, text[1:]))
         fits = partial(self._in_context, set[int]().union(*(self._spelled_by[word] for word in written)))
         found = [one for one in found if not one.weak or fits(one.word)]
         if written:
-            for table, symbols in zip(self._pair_tables, (text.translate(_sound_symbols()), shapes), strict=True):
-                found += table.found(text, symbols, written, fits)
+            found += self._pair_table.found(text, (symbols, shapes), written, fits)
         return _rewritten(folded, found) if found else None
 
     def _in_context(self, patterns: set[int], word: str) -> bool:
         """Whether one of the patterns that have a word in the text spells this one too."""
         return not patterns.isdisjoint(self._spelled_by.get(word, ()))
 
-    def _sounds(self, text: str) -> _Stream:
-        symbols = text.translate(_sound_symbols())
+    def _sounds(self, text: str, symbols: str) -> _Stream:
         runs = [(match, self._parsed(match.group())) for match in _LATIN.finditer(text)]
         if not any(parsed for _match, parsed in runs):
             return _as_it_is(symbols)
@@ -177,24 +176,26 @@ class _Words:
 class _PairTable:
     """Words of two characters by one of them and the symbol of the other."""
 
-    def __init__(self, words: Iterable[str], symbols: dict[int, str]) -> None:
-        first: dict[str, list[str]] = defaultdict(list)
-        second: dict[str, list[str]] = defaultdict(list)
-        for word in words:
-            first[word[0] + word[1].translate(symbols)].append(word)
-            second[word[0].translate(symbols) + word[1]].append(word)
-        self._first, self._second = dict(first), dict(second)
+    def __init__(self, words: Iterable[str], kinds: Iterable[dict[int, str]]) -> None:
+        table: dict[str, set[str]] = defaultdict(set)
+        for word, symbols in product(words, kinds):
+            table[word[0] + word[1].translate(symbols)].add(word)
+            table[word[0].translate(symbols) + word[1]].add(word)
+        self._table = {key: tuple(sorted(spelled)) for key, spelled in table.items()}
 
-    def found(self, text: str, symbols: str, written: Collection[str], fits: Callable[[str], bool]) -> Iterator[_Found]:
+    def found(
+        self, text: str, kinds: Iterable[str], written: Collection[str], fits: Callable[[str], bool]
+    ) -> Iterator[_Found]:
         """Pairs that fit, with one character in disguise; none that also stands there as it is."""
-        for table, ones, others in ((self._first, text, symbols), (self._second, symbols, text)):
-            pairs = list(map(add, ones, others[1:]))
-            keys = {}
-            for key in table.keys() & set(pairs):
-                if words := [word for word in table[key] if word not in written and fits(word)]:
-                    keys[key] = words
-            for at, key in enumerate(pairs) if keys else ():
-                for word in keys.get(key, ()):
+        following = text[1:]
+        streams = [tuple(map(add, *two)) for kind in kinds for two in ((text, kind[1:]), (kind, following))]
+        keys = {}
+        for key in self._table.keys() & set(chain(*streams)):
+            if words := [word for word in self._table[key] if word not in written and fits(word)]:
+                keys[key] = words
+        for stream in streams if keys else ():
+            for at, key in [(at, key) for at, key in enumerate(stream) if key in keys]:
+                for word in keys[key]:
                     yield _Found(at, at + PAIR, word, weak=True)
 
 
