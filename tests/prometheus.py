@@ -25,6 +25,7 @@ CONFIG = INFRA / "prometheus" / "prometheus.yml"
 RULES = sorted((INFRA / "prometheus" / "rules").glob("*.yml"))
 DASHBOARDS = sorted((INFRA / "grafana" / "dashboards").glob("*.json"))
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+SCRAPE_SECONDS = 15
 LOOKBACK_SECONDS = 300
 """After which Prometheus takes a series without new samples for gone; its default."""
 
@@ -122,7 +123,7 @@ class Prometheus:
     def _write(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         config = yaml.safe_load(CONFIG.read_text("utf-8"))
-        config["global"] = dict.fromkeys(config["global"], f"{int(15 / self.factor * 1000)}ms")
+        config["global"] = dict.fromkeys(config["global"], f"{int(SCRAPE_SECONDS / self.factor * 1000)}ms")
         config["rule_files"] = [f"{self._folder}/rules-*.yml"]
         for job in config["scrape_configs"]:
             name = job["job_name"]
@@ -164,8 +165,8 @@ class Prometheus:
         return [(one["metric"], float(one["value"][1])) for one in data["result"]]
 
     def since_start(self, expr: str) -> list[float]:
-        """Every value that the expression has had, of all series, without NaN."""
-        step = max(0.5, (time.time() - self.started_at) / 200)
+        """Every value that the expression has had, of all series, without NaN: a series of one scrape counts as well."""
+        step = SCRAPE_SECONDS / self.factor / 2
         span = {"start": str(self.started_at), "end": str(time.time()), "step": str(step)}
         data = self._get("/api/v1/query_range", query=expr, **span)
         values = (float(value) for one in data["result"] for _at, value in one["values"])

@@ -62,8 +62,8 @@ def watched(tmp_path_factory, apache_kafka, weed_store, tiny_folder) -> Iterator
             asyncio.run(submit(rig.settings, chosen, lambda _ad: None))
             rig.collect(len(chosen), 5 * DEADLINE_SECONDS, member)
             with half_a_replay(rig):
-                wait_for(lambda: prometheus.now("advet_replay_letters"), member)
-            wait_for(lambda: prometheus.since_start('ALERTS{alertname="AdvetDeadLetters"}'), member)
+                wait_for(lambda: prometheus.since_start("advet_replay_letters"), member)
+                wait_for(lambda: prometheus.since_start('ALERTS{alertname="AdvetDeadLetters"}'), member)
             yield prometheus, rig
             assert member.terminate() == 0
 
