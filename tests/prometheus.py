@@ -165,7 +165,7 @@ class Prometheus:
         return [(one["metric"], float(one["value"][1])) for one in data["result"]]
 
     def since_start(self, expr: str) -> list[float]:
-        """Every value that the expression has had, of all series, without NaN: a series of one scrape counts as well."""
+        """Every value that the expression has had, of all series, without NaN; also of a series of one scrape."""
         step = SCRAPE_SECONDS / self.factor / 2
         span = {"start": str(self.started_at), "end": str(time.time()), "step": str(step)}
         data = self._get("/api/v1/query_range", query=expr, **span)
