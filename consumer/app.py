@@ -18,7 +18,7 @@ from consumer.claims import Claims
 from consumer.creatives.decoder import Decoder
 from consumer.creatives.outage import StorageWatch
 from consumer.creatives.store import S3Store
-from consumer.errors import StartRefused, WorkerCrashed
+from consumer.errors import StartRefused, StreamBroken, WorkerCrashed
 from consumer.heartbeat import Heartbeat
 from consumer.inference.choice import choose
 from consumer.inference.engine import GpuEngine
@@ -132,6 +132,8 @@ class Consumer:
             try:
                 return await working
             except asyncio.CancelledError:
+                if not self._stopped.is_set():
+                    raise StreamBroken("the consumer's work was cancelled, and not by a stop") from None
                 return 0
 
     async def _work(self) -> int:

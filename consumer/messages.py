@@ -12,6 +12,8 @@ from typing import Self
 from schemas import AdSubmission, RecordOrigin
 
 _YEAR_10000_MS = 253_402_300_800_000
+KEPT_BYTES = 1024 * 1024
+"""Of a memory file's content, that may lie on the heap."""
 Headers = tuple[tuple[str, bytes | None], ...]
 
 
@@ -81,44 +83,61 @@ class Incoming:
 
 
 class MemoryFile:
-    """Bytes in anonymous shared memory, passed between processes as a file descriptor.
+    """Bytes that other processes are given as a file descriptor of anonymous shared memory.
 
-    It has no name, so nothing is left behind however a process dies. `close` frees this process's hold.
+    It has no name, so nothing is left behind however a process dies. Small content lies on the heap until the
+    descriptor is asked for: not all of it goes to another process. `close` frees this process's hold.
     """
 
-    __slots__ = ("_fd", "size_bytes")
+    __slots__ = ("_fd", "_kept", "_label", "size_bytes")
 
-    def __init__(self, fd: int, size_bytes: int) -> None:
-        self._fd = fd
-        self.size_bytes = size_bytes
+    def __init__(self, label: str) -> None:
+        """Empty. `label` shows in /proc only."""
+        self._label = label
+        self._fd = -1
+        self._kept: list[bytes] | None = []
+        """All content, as long as there is no descriptor; None once closed."""
+        self.size_bytes = 0
 
     @classmethod
-    def create(cls, label: str, size_bytes: int = 0) -> Self:
-        """A new, zero-filled file. `label` shows in /proc only."""
-        fd = os.memfd_create(label, os.MFD_CLOEXEC)
-        os.ftruncate(fd, size_bytes)
-        return cls(fd, size_bytes)
+    def zeros(cls, label: str, size_bytes: int) -> Self:
+        """For a worker to write into."""
+        file = cls(label)
+        os.ftruncate(file.fd, size_bytes)
+        file.size_bytes = size_bytes
+        return file
 
     @classmethod
     def of(cls, label: str, content: bytes) -> Self:
-        """A new file holding `content`."""
-        file = cls.create(label)
+        """Holds `content`."""
+        file = cls(label)
         file.append(content)
         return file
 
     @property
     def fd(self) -> int:
         """The descriptor, to hand to a worker; raises ValueError once closed."""
-        if self._fd < 0:
+        if self._kept is None:
             raise ValueError("memory file is closed")
+        if self._fd < 0:
+            self._fd = os.memfd_create(self._label, os.MFD_CLOEXEC)
+            self._write(b"".join(self._kept), 0)
+            self._kept = []
         return self._fd
 
     def append(self, chunk: bytes) -> None:
         """Writes at the end; used while streaming a download."""
-        view = memoryview(chunk)
+        if self._kept is not None and self._fd < 0 and self.size_bytes + len(chunk) <= KEPT_BYTES:
+            self._kept.append(chunk)
+        else:
+            self._write(chunk, self.size_bytes)
+        self.size_bytes += len(chunk)
+
+    def _write(self, content: bytes, at: int) -> None:
+        view = memoryview(content)
         while view:
-            written = os.pwrite(self.fd, view, self.size_bytes)
-            self.size_bytes += written
+            written = os.pwrite(self.fd, view, at)
+            at += written
             view = view[written:]
 
     def map(self) -> mmap.mmap:
@@ -127,14 +146,18 @@ class MemoryFile:
 
     def read(self) -> bytes:
         """A copy of the content."""
-        return os.pread(self.fd, self.size_bytes, 0) if self.size_bytes else b""
+        return self.head(self.size_bytes)
 
     def head(self, size_bytes: int) -> bytes:
         """A copy of the first bytes."""
+        if self._kept and self._fd < 0:
+            first = self._kept[0]
+            return (first if len(first) >= size_bytes else b"".join(self._kept))[:size_bytes]
         return os.pread(self.fd, size_bytes, 0)
 
     def close(self) -> None:
         """Idempotent."""
+        self._kept = None
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

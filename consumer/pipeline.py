@@ -77,7 +77,7 @@ class Pipeline:
         self._stages = stages
         self._metrics = metrics
         self._stage_ended = stage_ended
-        self._no_pixels = MemoryFile.create("no-pixels")
+        self._no_pixels = MemoryFile("no-pixels")
         self.budget = ByteBudget(settings.flow.max_bytes)
         """Bytes of all items under way; an item is opened in it before it is judged, and closed after."""
         self.asked = 0

@@ -1,16 +1,20 @@
 """A bounded thread pool for calls that block on a server, which must not hold up the end of the process.
 
 The interpreter waits for the threads of `concurrent.futures` when it exits: one server that does not answer would
-keep a stopped consumer alive for its whole timeout. Only the event loop's thread may use the pool.
+keep a stopped consumer alive for its whole timeout.
 """
 
+import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+class ThreadsClosed(RuntimeError):
+    """The pool is closed, or was before the call had begun."""
 
 
 class DaemonThreads:
@@ -19,20 +23,24 @@ class DaemonThreads:
     def __init__(self, size: int, name: str) -> None:
         self._size = size
         self._closed = False
-        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
         for number in range(size):
             Thread(target=self._serve, name=f"{name}-{number}", daemon=True).start()
 
-    def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Runs the call on the next free thread; raises RuntimeError once closed."""
+    async def run(self, call: Callable[[], T], abandoned: Callable[[T | None], None] | None = None) -> T:
+        """What the call returns, on the next free thread. Raises what it raises, and ThreadsClosed.
+
+        A caller that is cancelled does not wait for it: `abandoned` is then called with what it returns in the end, or
+        with None when that is nothing.
+        """
         if self._closed:
-            raise RuntimeError("the threads are closed")
-        future: Future[T] = Future()
-        self._calls.put((future, call))
-        return future
+            raise ThreadsClosed
+        begun = _Call(call, abandoned)
+        self._calls.put(begun)
+        return await begun.answer
 
     def close(self) -> None:
-        """Cancels what has not begun and waits for nothing; idempotent."""
+        """Gives up what has not begun and waits for nothing; idempotent."""
         self._closed = True
         while True:
             try:
@@ -40,22 +48,50 @@ class DaemonThreads:
             except Empty:
                 break
             if waiting is not None:
-                waiting[0].cancel()
+                waiting.settle(None, ThreadsClosed())
         for _ in range(self._size):
             self._calls.put(None)
 
     def _serve(self) -> None:
-        while (work := self._calls.get()) is not None:
-            _run(*work)
-            del work  # an idle thread must not keep the last answer, and its connection, alive
+        while (call := self._calls.get()) is not None:
+            call.run()
+            del call  # an idle thread must not keep the last answer, and its connection, alive
 
 
-def _run(future: Future[T], call: Callable[[], T]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        outcome = call()
-    except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller
-        future.set_exception(error)
-    else:
-        future.set_result(outcome)
+class _Call(Generic[T]):
+    """One call and who waits for it. The futures of `concurrent.futures` would cost more than what they add."""
+
+    __slots__ = ("_abandoned", "_call", "_loop", "answer")
+
+    def __init__(self, call: Callable[[], T], abandoned: Callable[[T | None], None] | None) -> None:
+        self._call = call
+        self._abandoned = abandoned
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[T] = self._loop.create_future()
+
+    def run(self) -> None:
+        """In a thread."""
+        outcome: T | None = None
+        raised: BaseException | None = None
+        if not self.answer.cancelled():
+            try:
+                outcome = self._call()
+            except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller
+                raised = error
+        try:
+            self._loop.call_soon_threadsafe(self.settle, outcome, raised)
+        except RuntimeError:  # the event loop is closed, so nobody waits
+            self._abandon(outcome)
+
+    def settle(self, outcome: T | None, raised: BaseException | None) -> None:
+        """In the event loop: tells the caller, or cleans up behind it."""
+        if self.answer.done():
+            self._abandon(outcome)
+        elif raised is not None:
+            self.answer.set_exception(raised)
+        else:
+            self.answer.set_result(outcome)  # type: ignore[arg-type]  # nothing was raised, so it is a T
+
+    def _abandon(self, outcome: T | None) -> None:
+        if self._abandoned is not None:
+            self._abandoned(outcome)

@@ -57,7 +57,7 @@ class Decoder(Pooled):
         Raises PermanentError `creative_undecodable` for damaged content and for one that takes too long, needs
         too much memory or kills its decoder twice.
         """
-        pixels = MemoryFile.create("pixels", facts.pixels * 3)
+        pixels = MemoryFile.zeros("pixels", facts.pixels * 3)
         request: Request = {"op": "decode", "width": facts.width, "height": facts.height}
         try:
             await self._ask(request, [blob.content.fd, pixels.fd], Stage.DECODE, blob.asset_id)

@@ -9,7 +9,6 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import urllib3.exceptions
@@ -102,9 +101,9 @@ class Download:
     async def _rest(self, response: Any) -> Blob:
         body, length = response["Body"], response.get("ContentLength")
 
-        def abandoned(done: "Future[Any]") -> None:
+        def abandoned(copied: Blob | None) -> None:
             body.close()
-            _abandoned(done)
+            _abandoned(copied)
 
         try:
             await self._reserve(self._settings.max_object_bytes if length is None else length)
@@ -129,7 +128,7 @@ class Download:
 
     def _copy(self, body: Any, length: int | None) -> Blob:
         """Runs on the thread as a whole: under load the event loop would wait for its turn after every write."""
-        content = MemoryFile.create("creative")
+        content = MemoryFile("creative")
         try:
             sha256 = self._stream(body, content)
             self._check_body(content.size_bytes, length, sha256)
@@ -174,17 +173,17 @@ def _read_piece(body: Any, deadline: float) -> bytes:
     return piece
 
 
-def close_response(done: "Future[Any]") -> None:
-    """What becomes of a response that nobody waits for any more."""
-    if not done.cancelled() and done.exception() is None:
-        done.result()["Body"].close()
+def close_unread(response: Any) -> None:
+    """What becomes of a response, if there is one, that nobody waits for any more."""
+    if response is not None:
+        response["Body"].close()
 
 
-def _abandoned(done: "Future[Any]") -> None:
-    if not done.cancelled() and done.exception() is None and isinstance(done.result(), Blob):
-        done.result().content.close()
+def _abandoned(got: Any) -> None:
+    if isinstance(got, Blob):
+        got.content.close()
     else:
-        close_response(done)
+        close_unread(got)
 
 
 def _bare(etag: str) -> str:

@@ -7,17 +7,18 @@ it is never parsed, joined or followed.
 
 import asyncio
 import functools
+import importlib.metadata
 import random
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 import botocore.config
+import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from consumer.creatives.daemon_threads import DaemonThreads
-from consumer.creatives.download import Download, Reserve, UsualSize, close_response, refused
+from consumer.creatives.daemon_threads import DaemonThreads, ThreadsClosed
+from consumer.creatives.download import Download, Reserve, UsualSize, close_unread, refused
 from consumer.creatives.store_errors import Refusal, translate
 from consumer.errors import PermanentError, StorageUnavailable
 from consumer.messages import Blob
@@ -91,7 +92,7 @@ class S3Store:
         """
         get = functools.partial(self._ready().get_object, Bucket=bucket, Key=key or PROBE_KEY, Range="bytes=0-0")
         try:
-            response = await self._in_thread(get, close_response)
+            response = await self._in_thread(get, close_unread)
         except (ClientError, BotoCoreError) as error:
             return isinstance(translate(error), Refusal)
         response["Body"].close()
@@ -121,21 +122,12 @@ class S3Store:
             raise StorageUnavailable("the store is closed")
         return self._client
 
-    async def _in_thread(self, call: Callable[[], T], on_abandoned: Callable[[Future[T]], None] | None = None) -> T:
-        """Runs a blocking call on the pool. A caller that is cancelled does not wait for it: `on_abandoned`
-        then cleans up once the call has ended.
-        """
+    async def _in_thread(self, call: Callable[[], T], abandoned: Callable[[T | None], None] | None = None) -> T:
+        """See `DaemonThreads.run`."""
         try:
-            future = self._threads.submit(call)
-        except RuntimeError as error:
+            return await self._threads.run(call, abandoned)
+        except ThreadsClosed as error:
             raise StorageUnavailable("the store is closed") from error
-        try:
-            return await asyncio.shield(asyncio.wrap_future(future))
-        except asyncio.CancelledError:
-            future.cancel()
-            if on_abandoned is not None:
-                future.add_done_callback(on_abandoned)
-            raise
 
 
 def pause_seconds(attempt: int) -> float:
@@ -152,9 +144,13 @@ def _make_client(settings: StorageSettings) -> "S3Client":
         s3={"addressing_style": "path" if settings.endpoint else "auto"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+        user_agent=f"advet/{importlib.metadata.version('advet')}",  # botocore's own is put together for each request
     )
+    session = botocore.session.Session()
+    # nobody reads when an object was written, and working it out would be a tenth of a small download
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
-    return boto3.session.Session().client(
+    return boto3.session.Session(botocore_session=session).client(
         "s3",
         endpoint_url=settings.endpoint,
         region_name=settings.region,

@@ -110,7 +110,7 @@ async def _judge_read(item: Item, folder: Path, engine: ScreeningEngine, reader:
                 f"{folder / IMAGES / drawn.file}: no picture ({error}); generate the set anew"
             ) from error
     pictures = tuple(
-        Picture(_asset(number), "", drawn.width, drawn.height, MemoryFile(-1, 0))
+        Picture(_asset(number), "", drawn.width, drawn.height, MemoryFile("unseen"))
         for number, drawn in enumerate(item.pictures)
     )
     findings = await engine.judge(Prepared(_submission(item), pictures, tuple(lines), _FREE))

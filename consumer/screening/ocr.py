@@ -58,7 +58,7 @@ class OcrReader(Pooled):
         request: Request = {"width": picture.width, "height": picture.height}
         scale = scale_of(picture.width, picture.height, self._settings.max_side)
         looks = len(tiles_of(round(picture.width * scale), round(picture.height * scale), self._settings.max_side))
-        lines = MemoryFile.create("ocr-lines")
+        lines = MemoryFile("ocr-lines")
         try:
             answer = await self._ask(request, [picture.pixels.fd, lines.fd], picture.asset_id, looks)
             if "failure" in answer:

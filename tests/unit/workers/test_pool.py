@@ -49,7 +49,7 @@ def on_pool(scenario: Scenario, size: int = 1, worker: WorkerSpec | None = None)
 
 def test_answers_and_passes_descriptors() -> None:
     async def scenario(pool: WorkerPool) -> None:
-        file = MemoryFile.create("out", 3)
+        file = MemoryFile.zeros("out", 3)
         await pool.call({"do": "write", "text": "广"}, [file.fd], 5)
         assert file.read().decode() == "广"
         file.close()
