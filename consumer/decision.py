@@ -12,10 +12,10 @@ Absence is never innocence: what could not be read or understood says so in `deg
 does not come here at all (it is a dead letter), so no error can approve an ad.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from consumer.engine import Findings
+from consumer.values import value
 from schemas import Category, Decision, Severity
 
 PARTLY_SEEN: Final = "partly_seen"
@@ -36,7 +36,7 @@ _MEANING_MATTERS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Decided:
     """The decision, and why the judgement behind it is weaker than usual."""
 
@@ -49,9 +49,10 @@ def decide(findings: Findings, category: Category, unchecked: Literal["review", 
     degraded = findings.degraded
     if not findings.ocr_confident:
         degraded = (*degraded, OCR_UNCERTAIN)
-    if _rejects(findings):
+    found = findings.violations or findings.missing
+    if found and _rejects(findings):
         return Decided(Decision.REJECT, degraded)
-    if findings.violations or findings.missing or not findings.ocr_confident or not _INCOMPLETE.isdisjoint(degraded):
+    if found or not findings.ocr_confident or not _INCOMPLETE.isdisjoint(degraded):
         return Decided(Decision.REVIEW, degraded)
     if findings.model_ran:
         return Decided(Decision.APPROVE, degraded)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from consumer.messages import HeaderFacts, OcrLine, Picture
+from consumer.values import value
 from schemas import AdSubmission, EngineFingerprint, GpuUse, MissingStatement, OomFacts, Violation
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Capacity:
     """What the engine can take now. `reason` names the pause when `items` or `bytes` is 0."""
 
@@ -21,7 +22,7 @@ class Capacity:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class AdFacts:
     """All that is known of an ad before decoding."""
 
@@ -29,7 +30,7 @@ class AdFacts:
     headers: tuple[HeaderFacts, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Price:
     """Predicted peak bytes on the engine's device while this ad is judged."""
 
@@ -47,7 +48,7 @@ class NeverFits:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Prepared:
     """A submission ready to be judged; every engine reads the same text, pixels and OCR lines."""
 
@@ -57,7 +58,7 @@ class Prepared:
     price: Price
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Findings:
     """What an engine found. Deciding is not its business (`decision`)."""
 

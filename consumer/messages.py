@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from consumer.values import value
 from schemas import AdSubmission, RecordOrigin
 
 _YEAR_10000_MS = 253_402_300_800_000
@@ -42,7 +43,7 @@ class Holding:
     """Why nothing is read of it now; empty while it is read."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(eq=False)
 class RawRecord:
     """A record as Kafka gave it: nothing parsed, nothing trusted. Two reads of one offset are two records."""
 
@@ -71,7 +72,7 @@ class RawRecord:
         return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Incoming:
     """A record whose value is a valid submission."""
 
@@ -163,7 +164,7 @@ class MemoryFile:
             self._fd = -1
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Blob:
     """A creative's bytes as the store gave them, checked against what the submission pinned."""
 
@@ -172,7 +173,7 @@ class Blob:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class HeaderFacts:
     """What a creative's header says, before anything is decoded."""
 
@@ -190,7 +191,7 @@ class HeaderFacts:
         return self.width * self.height
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Picture:
     """A decoded creative: 8-bit RGB, rows top to bottom, `height * width * 3` bytes in `pixels`.
 
@@ -206,7 +207,7 @@ class Picture:
     """Of the creative; `pixels` is the first, which is all that is judged."""
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class OcrLine:
     """One line of text that OCR read. `box` is x0, y0, x1, y1 as fractions of the picture."""
 
@@ -216,7 +217,7 @@ class OcrLine:
     box: tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Terminal:
     """The one output record of one input record, ready to publish."""
 

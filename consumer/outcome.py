@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from consumer.decision import Decided
 from consumer.engine import Findings, Prepared
 from consumer.errors import PermanentError
-from consumer.messages import Headers, Incoming, RawRecord, Terminal
+from consumer.messages import Headers, Incoming, Picture, RawRecord, Terminal
 from consumer.settings import TopicSettings
 from schemas import OOM_REASONS, AdVerdict, DeadLetter, EngineFingerprint, JudgedAsset, RecordOrigin, Timing
 from schemas.codec import encode
@@ -63,17 +63,7 @@ def make_verdict(
         decision=decided.decision,
         violations=findings.violations,
         missing_statements=findings.missing,
-        assets=tuple(
-            JudgedAsset(
-                asset_id=picture.asset_id,
-                sha256=picture.sha256,
-                width=picture.width,
-                height=picture.height,
-                visual_tokens=findings.visual_tokens.get(picture.asset_id, 0),
-                downscaled=picture.asset_id in findings.downscaled,
-            )
-            for picture in prepared.pictures
-        ),
+        assets=tuple([_judged(picture, findings) for picture in prepared.pictures]),
         degraded=decided.degraded,
         policy_version=judge.policy_version,
         engine=judge.engine,
@@ -82,6 +72,17 @@ def make_verdict(
         origin=incoming.record.origin,
         replay_of=_replay_of(incoming.record.headers),
         judged_at=datetime.now(UTC),
+    )
+
+
+def _judged(picture: Picture, findings: Findings) -> JudgedAsset:
+    return JudgedAsset(
+        asset_id=picture.asset_id,
+        sha256=picture.sha256,
+        width=picture.width,
+        height=picture.height,
+        visual_tokens=findings.visual_tokens.get(picture.asset_id, 0),
+        downscaled=picture.asset_id in findings.downscaled,
     )
 
 

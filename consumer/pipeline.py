@@ -178,7 +178,7 @@ class Pipeline:
 
     def _quote(self, submission: AdSubmission, facts: Sequence[HeaderFacts]) -> Price:
         text = submission.text
-        chars = sum(len(part) for part in (text.title, text.body, text.call_to_action) if part)
+        chars = len(text.title or "") + len(text.body or "") + len(text.call_to_action or "")
         price = self._stages.parts.engine.quote(AdFacts(chars, tuple(facts)))
         if isinstance(price, NeverFits):
             raise PermanentError(Reason.OOM_NEVER_FITS, Stage.PRICE, price.message, oom=price.facts)

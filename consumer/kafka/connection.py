@@ -21,11 +21,32 @@ BATCH_BYTES = 256 * 1024
 """Of one request's records for a partition: with aiokafka's 16 KiB, 500 verdicts are several round trips."""
 
 
+class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka ships no types
+    """aiokafka's, which can be stopped at any time."""
+
+    async def stop(self) -> None:
+        """Leaves the group and disconnects.
+
+        aiokafka awaits fetches that it has cancelled: one that waits to be tried again ends its `stop` half way, with a
+        cancellation that whoever called it takes for his own.
+        """
+        this = asyncio.current_task()
+        cancelled = this.cancelling() if this else 0
+        try:
+            await super().stop()
+        except asyncio.CancelledError:
+            if this and this.cancelling() > cancelled:
+                raise
+            for fetch in self._fetcher._pending_tasks:
+                fetch.cancel()
+            await self._client.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Clients:
     """What the stream connects with; a simulated broker brings its own three."""
 
-    consumer: Callable[..., Any] = AIOKafkaConsumer
+    consumer: Callable[..., Any] = Consumer
     producer: Callable[..., Any] = AIOKafkaProducer
     admin: Callable[..., Any] = AIOKafkaAdminClient
 
@@ -57,9 +78,9 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
-def independent_consumer(settings: KafkaSettings, *topics: str, **more: Any) -> AIOKafkaConsumer:
+def independent_consumer(settings: KafkaSettings, *topics: str, **more: Any) -> Consumer:
     """A consumer of no group that reads what is committed, from the beginning; `more` are aiokafka's arguments."""
-    return AIOKafkaConsumer(
+    return Consumer(
         *topics,
         **client_options(settings),
         group_id=None,

@@ -7,7 +7,7 @@ lane begins a transaction at most every `flow.publish_seconds`, so batches grow 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -31,6 +31,7 @@ from consumer.kafka.transactions import Transactions
 from consumer.messages import Terminal
 from consumer.ops.metrics import Metrics
 from consumer.settings import Settings
+from consumer.values import value
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,7 @@ IDLE_COMMIT_SECONDS = 1.0
 """After this long without outcomes, offsets that hold no records (markers) are committed as well."""
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Outcome:
     """A judged record on its way out."""
 

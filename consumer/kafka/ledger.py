@@ -97,17 +97,21 @@ class KeyOrder(Generic[T]):
     """At most one record of a key in flight; later ones wait in the order of the input."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, deque[T]] = {}
+        self._waiting: dict[Hashable, deque[T] | None] = {}
+        """Of every key that runs; None where nothing waits, as nearly always."""
 
     def admit(self, key: Hashable, item: T) -> bool:
         """True when `item` may start now; False when it was parked behind another of its key."""
         if key is None:
             return True
-        if key in self._waiting:
-            self._waiting[key].append(item)
-            return False
-        self._waiting[key] = deque()
-        return True
+        if key not in self._waiting:
+            self._waiting[key] = None
+            return True
+        queue = self._waiting[key]
+        if queue is None:
+            queue = self._waiting[key] = deque()
+        queue.append(item)
+        return False
 
     def release(self, key: Hashable) -> T | None:
         """The running record of `key` is finished: returns the next one, which is running from now on."""
@@ -121,4 +125,4 @@ class KeyOrder(Generic[T]):
 
     def abandon(self, key: Hashable) -> list[T]:
         """The running record of `key` was given up: returns those that waited for it, now forgotten."""
-        return list(self._waiting.pop(key, ()))
+        return list(self._waiting.pop(key, None) or ())

@@ -15,7 +15,7 @@ from consumer.errors import StreamBroken
 from consumer.kafka.assignment import Assignment, SkipRefused, State
 from consumer.kafka.at_least_once import AtLeastOnce
 from consumer.kafka.connection import AIOKAFKA, Clients, client_options, topic_partition
-from consumer.kafka.delivery import Delivery, MustRejoin, Reached
+from consumer.kafka.delivery import Delivery, Reached
 from consumer.kafka.exactly_once import ExactlyOnce
 from consumer.kafka.hearing import Hearing, heartbeat_seconds
 from consumer.kafka.items import Items, Work
@@ -96,12 +96,6 @@ class Member:
                 await _bounded(self._consumer.stop(), "leave_group")
                 rebalance.end_all()
                 await self._delivery.stop()
-        except asyncio.CancelledError as cancelled:
-            this = asyncio.current_task()
-            if this is None or this.cancelling():
-                raise
-            # aiokafka's coordination can end by a cancellation of its own making, and every read raises it then
-            raise MustRejoin("aiokafka's background tasks have ended") from cancelled
         finally:
             if self._rebalance is not None:
                 self._rebalance.end_all()

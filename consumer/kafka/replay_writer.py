@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import StreamBroken
 from consumer.kafka.admin import admin_client
-from consumer.kafka.connection import client_options, topic_partition
+from consumer.kafka.connection import Consumer, client_options, topic_partition
 from consumer.kafka.delivery import MustRejoin, Reached, reached_nothing
 from consumer.kafka.group import COORDINATOR_PAUSES_SECONDS
 from consumer.kafka.transactions import ID_PREFIX, Transactions
@@ -135,13 +135,13 @@ class PlainWriter:
         self._group = group
         self._partitions = tuple(partitions)
         self._producer: AIOKafkaProducer
-        self._consumer: AIOKafkaConsumer
+        self._consumer: Consumer
 
     async def __aenter__(self) -> Self:
         options = client_options(self._settings)
         limit = self._settings.largest_output_bytes
         self._producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=False, max_request_size=limit)
-        self._consumer = AIOKafkaConsumer(**options, group_id=self._group, enable_auto_commit=False)
+        self._consumer = Consumer(**options, group_id=self._group, enable_auto_commit=False)
         self._consumer.assign([topic_partition(p) for p in self._partitions])
         try:
             await self._producer.start()

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from consumer.errors import AdvetError
 from consumer.kafka.admin import admin_client
 from consumer.kafka.committed import committed_coverage
 from consumer.kafka.completion_map import WINDOW_OFFSETS, Coverage, encode
-from consumer.kafka.connection import client_options, topic_partition
+from consumer.kafka.connection import Consumer, client_options, topic_partition
 from consumer.kafka.delivery import reached_nothing
 from consumer.kafka.group import has_members
 from consumer.kafka.ledger import PartitionLedger
@@ -28,9 +28,7 @@ class TakeoverRefused(AdvetError):
 class Takeover:
     """An owner for the length of one operation."""
 
-    def __init__(
-        self, tp: TopicPartition, consumer: AIOKafkaConsumer, transactions: Transactions, coverage: Coverage
-    ) -> None:
+    def __init__(self, tp: TopicPartition, consumer: Consumer, transactions: Transactions, coverage: Coverage) -> None:
         self._tp = tp
         self._consumer = consumer
         self._transactions = transactions
@@ -68,7 +66,7 @@ class Takeover:
 async def take_over(settings: KafkaSettings, partition: Partition) -> AsyncIterator[Takeover]:
     """Becomes the owner of a partition whose group has no members. Raises TakeoverRefused, KafkaError, TimeoutError."""
     tp = topic_partition(partition)
-    consumer = AIOKafkaConsumer(
+    consumer = Consumer(
         **client_options(settings),
         group_id=settings.group,
         enable_auto_commit=False,

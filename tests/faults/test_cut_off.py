@@ -1,5 +1,6 @@
 """A member that the network cuts off loses its partitions to another one, comes back, and nothing is lost or twice."""
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer.kafka.connection import independent_consumer
 from consumer.local.apache_kafka import KafkaCluster, Listener
 from consumer.local.object_store import ObjectStore
 from consumer.local.process import free_ports
@@ -108,6 +110,33 @@ def test_it_ends_within_its_grace_period(
         near.start()
         near.finish(sent)
         assert near.exits == []
+
+
+def test_a_client_can_be_stopped_while_it_waits_to_try_again(
+    tmp_path: Path,
+    one_node: KafkaCluster,
+    ports: tuple[int, int],
+    weed_store: ObjectStore,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """aiokafka's own stop raises a cancellation then, and keeps its connections."""
+    near = Rig.make(tmp_path, one_node.bootstrap, weed_store, PARTITIONS, "exactly_once")
+    far = behind_proxy(near, f"127.0.0.1:{ports[1]}").settings
+
+    async def scenario(proxy: Proxy) -> None:
+        consumer = independent_consumer(far.kafka, far.topics.submissions, retry_backoff_ms=60_000)
+        await consumer.start()
+        await consumer.getmany(timeout_ms=500)
+        proxy.cut()
+        async with asyncio.timeout(30):
+            while "Failed fetch messages" not in caplog.text:  # noqa: ASYNC110 - it is a log
+                await asyncio.sleep(0.01)
+            await consumer.stop()
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    with Proxy(ports[1], ports[0], 0) as proxy:
+        asyncio.run(scenario(proxy))
 
 
 def lose_and_regain(
