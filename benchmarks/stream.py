@@ -61,7 +61,8 @@ class Benchmark:
         null = await self._filled(ground, size.null_events, full=False)
         full = await self._filled(ground, size.full_events, full=True)
         say("a run to warm the broker up, not counted")
-        await drain(CONTENDERS[0], ground, null[0], null[1], 0, self.folder, full=False)
+        warm = await self._filled(ground, size.null_events or QUICK.null_events, full=False)
+        await drain(CONTENDERS[0], ground, *warm, 0, self.folder, full=False)
         for number in range(1, size.rounds + 1):
             for contender in self._order(number):
                 if contender.drains:

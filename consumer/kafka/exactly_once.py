@@ -43,7 +43,7 @@ REFUSED = (
     TransactionalIdAuthorizationFailed,
 )
 """Errors that trying again will not mend."""
-BATCH_RECORDS = 500
+BATCH_RECORDS = 1000
 IDLE_COMMIT_SECONDS = 1.0
 """After this long without outcomes, offsets that hold no records (markers) are committed as well."""
 
