@@ -125,7 +125,7 @@ class Processor:
                     raise _given_up(error) from error
                 trial.attempts += 1
             else:
-                self._metrics.verdicts[verdict.decision].inc()
+                self._metrics.verdicts[verdict.decision] += 1
                 return verdict_record(verdict, incoming, self._settings.topics)
             self._pipeline.budget.restart(trial.record, trial.record.size_bytes)
 

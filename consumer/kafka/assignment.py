@@ -129,16 +129,17 @@ class Assignment:
         self.items.discard(record)
         self._tell_emptied()
 
-    def finish(self, offset: int) -> None:
-        """The terminal record of `offset` is durable; a no-op for an old epoch."""
+    def finish(self, *offsets: int) -> None:
+        """Their terminal records are durable; a no-op for an old epoch."""
         if self.state is State.ENDED:
             return
-        self.ledger.finish(offset)
+        self.ledger.finish(*offsets)
         if self.isolated and self._suspects <= 0 and not self.ledger.in_flight:
             self.prove()
-        record = self._handed_over.pop(offset, None)
-        if record is not None:
-            record.durable()
+        for offset in offsets:
+            record = self._handed_over.pop(offset, None)
+            if record is not None:
+                record.durable()
         self._tell_emptied()
 
     async def quiet(self) -> None:

@@ -148,8 +148,7 @@ class Lane:
                 self._metrics.transactions.inc()
                 self.committed = coverage
             self.waiting -= len(batch)
-            for outcome in batch:
-                self.assignment.finish(outcome.offset)
+            self.assignment.finish(*[outcome.offset for outcome in batch])
             if noted is not None and not noted.done():
                 noted.set_result(None)
 

@@ -147,8 +147,12 @@ class Item:
         self._judging = task
         try:
             if not assignment.isolated:
-                async with items.turns.together():
+                if not items.turns.enter():
+                    await items.turns.admission()
+                try:
                     terminal = await self._judge(task)
+                finally:
+                    items.turns.leave()
                 items.freed.set()
                 await self._hand_over(terminal)
                 return

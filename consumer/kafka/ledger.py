@@ -57,15 +57,16 @@ class PartitionLedger:
         self._unfinished[offset] = None
         return True
 
-    def finish(self, offset: int) -> None:
-        """Notes that the terminal record of `offset` is durable."""
-        if offset not in self._unfinished:
-            raise LedgerBroken(f"offset {offset} is not in flight")
-        was_low = next(iter(self._unfinished)) == offset
-        del self._unfinished[offset]
-        self._finished.add(offset)
-        if was_low:
-            low = self.low
+    def finish(self, *offsets: int) -> None:
+        """Notes that their terminal records are durable."""
+        before = self.low
+        for offset in offsets:
+            if offset not in self._unfinished:
+                raise LedgerBroken(f"offset {offset} is not in flight")
+            del self._unfinished[offset]
+        self._finished.update(offsets)
+        low = self.low
+        if low != before:
             self._finished = {other for other in self._finished if other > low or other >= self._position}
 
     def is_finished(self, offset: int) -> bool:

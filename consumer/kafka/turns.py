@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """`together` and `alone` exclude each other; whoever waited while one ran alone comes before the next one."""
+    """Who has entered and who is `alone` exclude each other; who waited meanwhile comes before the next one alone."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -18,15 +18,14 @@ class Turns:
         self._closed = False
         self._waiting: list[asyncio.Future[None]] = []
 
-    def together(self) -> "Together":
-        """Runs beside others, once nobody runs alone or waits for it."""
-        return Together(self)
-
-    async def enter(self) -> None:
-        """The beginning of `together`."""
+    def enter(self) -> bool:
+        """Begins to run beside others, until `leave`; False while one runs alone, or waits to: await `admission`."""
         if not self._closed:
             self._running += 1
-            return
+        return not self._closed
+
+    async def admission(self) -> None:
+        """Returns when others may run again, which counts as having entered."""
         admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(admitted)
         try:
@@ -58,22 +57,7 @@ class Turns:
         self._waiting.clear()
 
     def leave(self) -> None:
-        """The end of `together`."""
+        """No longer runs beside others."""
         self._running -= 1
         if not self._running:
             self._idle.set()
-
-
-class Together:
-    """The block of one that runs beside others. A class: every record passes here, and a generator costs more."""
-
-    __slots__ = ("_turns",)
-
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
-
-    async def __aenter__(self) -> None:
-        await self._turns.enter()
-
-    async def __aexit__(self, *_raised: object) -> None:
-        self._turns.leave()

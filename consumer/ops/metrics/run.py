@@ -4,11 +4,12 @@ All of them are touched on the event loop's thread only. What happens with every
 label up; what somebody else knows already is read at a scrape.
 """
 
+import functools
 import time
 from importlib.metadata import version
 from typing import Protocol
 
-from prometheus_client import Counter, ProcessCollector
+from prometheus_client import ProcessCollector
 
 from consumer.ops.metrics.definitions import Book
 from consumer.ops.metrics.gpu import GpuMetrics
@@ -73,12 +74,12 @@ class Metrics:
 
     def _outcomes(self, book: Book) -> None:
         self.records = book.counter("advet_records_total", "records", "Submission records read.")
-        verdicts = book.counter(
-            "advet_verdicts_total", "verdicts", "Verdicts made.", {"decision": "approve, reject, review"}
+        self.verdicts: dict[Decision, int] = {one: 0 for one in Decision if one is not Decision.UNKNOWN}
+        verdicts = book.read_counter(
+            "advet_verdicts_total", "verdicts", "Verdicts made.", "decision", "approve, reject, review"
         )
-        self.verdicts: dict[Decision, Counter] = {
-            one: verdicts.labels(one) for one in Decision if one is not Decision.UNKNOWN
-        }
+        for decision in self.verdicts:
+            verdicts.watch(decision.value, functools.partial(self.verdicts.__getitem__, decision))
         self.dead_letters = book.counter(
             "advet_dead_letters_total",
             "records",
