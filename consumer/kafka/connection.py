@@ -3,7 +3,8 @@
 import asyncio
 import errno
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from consumer.errors import StartRefused
+from consumer.errors import StartRefused, StreamBroken
 from consumer.messages import Partition
 from consumer.settings import KafkaSettings
 
@@ -78,9 +80,13 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
-def independent_consumer(settings: KafkaSettings, *topics: str, **more: Any) -> Consumer:
-    """A consumer of no group that reads what is committed, from the beginning; `more` are aiokafka's arguments."""
-    return Consumer(
+@asynccontextmanager
+async def independent_consumer(settings: KafkaSettings, *topics: str, **more: Any) -> AsyncIterator[Consumer]:
+    """A consumer of no group that reads what is committed, from the beginning; `more` are aiokafka's arguments.
+
+    Raises StreamBroken for a topic that does not exist, and for what Kafka refuses until the block is left.
+    """
+    consumer = Consumer(
         *topics,
         **client_options(settings),
         group_id=None,
@@ -89,6 +95,16 @@ def independent_consumer(settings: KafkaSettings, *topics: str, **more: Any) -> 
         auto_offset_reset="earliest",
         **more,
     )
+    try:
+        await consumer.start()
+        yield consumer
+    except UnknownTopicOrPartitionError as error:
+        missing = ", ".join(topics) or "one of the topics"
+        raise StreamBroken(f"{missing}: no such topic at {settings.bootstrap}; run `advet topics apply`") from error
+    except KafkaError as error:
+        raise StreamBroken(cannot_read(settings, error)) from error
+    finally:
+        await consumer.stop()
 
 
 def cannot_read(settings: KafkaSettings, error: Exception) -> str:

@@ -6,8 +6,8 @@ counts batches in it.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -62,25 +62,18 @@ class Peek:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
+        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        consumer = independent_consumer(
+        connecting = independent_consumer(
             self._settings, fetch_max_wait_ms=POLL_MS, max_partition_fetch_bytes=FETCH_BYTES
         )
-        try:
-            await consumer.start()
-        except KafkaError as error:
-            await consumer.stop()
-            raise StreamBroken(cannot_read(self._settings, error)) from error
-        self._consumer = consumer
+        self._consumer = await self._open.enter_async_context(connecting)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await consumer.stop()
+    async def __aexit__(self, *_raised: object) -> None:
+        self._consumer = None
+        await self._open.aclose()
 
     @property
     def consumer(self) -> AIOKafkaConsumer:

@@ -6,15 +6,15 @@ Used by `advet tail` and by the demo's check that every submission ended exactly
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError
 
 from consumer.errors import StreamBroken
-from consumer.kafka.connection import cannot_read, independent_consumer
+from consumer.kafka.connection import independent_consumer
 from consumer.settings import Settings
 from schemas import AdVerdict, DeadLetter, RecordOrigin
 from schemas.codec import VerdictMalformed, parse_verdict
@@ -54,36 +54,21 @@ class OutcomeReader:
         self._settings = settings
         self._from_beginning = from_beginning
         self._consumer: AIOKafkaConsumer | None = None
+        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         topics = self._settings.topics
-        consumer = independent_consumer(
-            self._settings.kafka, topics.verdicts, topics.oom_dead_letters, topics.dead_letters
-        )
-        try:
-            await consumer.start()
+        outputs = topics.verdicts, topics.oom_dead_letters, topics.dead_letters
+        async with AsyncExitStack() as opening:
+            self._consumer = await opening.enter_async_context(independent_consumer(self._settings.kafka, *outputs))
             if not self._from_beginning:
-                await _seek_behind_the_last(consumer)
-        except UnknownTopicOrPartitionError as error:
-            await consumer.stop()
-            raise StreamBroken(
-                "the topics of verdicts and dead letters are not there: run `advet topics apply`"
-            ) from error
-        except KafkaError as error:
-            await consumer.stop()
-            raise StreamBroken(cannot_read(self._settings.kafka, error)) from error
-        except BaseException:
-            await consumer.stop()
-            raise
-        self._consumer = consumer
+                await _seek_behind_the_last(self._consumer)
+            self._open = opening.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await consumer.stop()
+    async def __aexit__(self, *_raised: object) -> None:
+        self._consumer = None
+        await self._open.aclose()
 
     async def outputs(self, *, follow: bool) -> AsyncIterator[Output]:
         """Every record from the position on; without `follow`, ends after a while of silence at the end.

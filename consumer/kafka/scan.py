@@ -6,11 +6,11 @@ Used by everything of `advet dlq`: dead letters, verdicts, the audit log of repl
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from types import TracebackType
+from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError
 
 from consumer.errors import StreamBroken
 from consumer.kafka.connection import cannot_read, independent_consumer, topic_partition
@@ -38,36 +38,23 @@ class Scan:
         self._topics = topics
         self._only = only
         self._consumer: AIOKafkaConsumer | None = None
+        self._open = AsyncExitStack()
         self.begins: Mapping[Partition, int] = {}
         """Where reading begins; what retention has deleted is left out."""
         self.ends: Mapping[Partition, int] = {}
         """First offset behind what will be read."""
 
     async def __aenter__(self) -> Self:
-        consumer = independent_consumer(self._settings, *(self._topics if self._only is None else ()))
-        try:
-            await consumer.start()
-            await self._position(consumer)
-        except UnknownTopicOrPartitionError as error:
-            await consumer.stop()
-            raise StreamBroken(
-                f"{', '.join(self._topics)}: no such topic at {self._settings.bootstrap}; run `advet topics apply`"
-            ) from error
-        except KafkaError as error:
-            await consumer.stop()
-            raise StreamBroken(cannot_read(self._settings, error)) from error
-        except BaseException:
-            await consumer.stop()
-            raise
-        self._consumer = consumer
+        topics = self._topics if self._only is None else ()
+        async with AsyncExitStack() as opening:
+            self._consumer = await opening.enter_async_context(independent_consumer(self._settings, *topics))
+            await self._position(self._consumer)
+            self._open = opening.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await consumer.stop()
+    async def __aexit__(self, *_raised: object) -> None:
+        self._consumer = None
+        await self._open.aclose()
 
     async def _position(self, consumer: AIOKafkaConsumer) -> None:
         wanted = self._only or {}

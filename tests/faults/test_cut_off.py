@@ -124,14 +124,12 @@ def test_a_client_can_be_stopped_while_it_waits_to_try_again(
     far = behind_proxy(near, f"127.0.0.1:{ports[1]}").settings
 
     async def scenario(proxy: Proxy) -> None:
-        consumer = independent_consumer(far.kafka, far.topics.submissions, retry_backoff_ms=60_000)
-        await consumer.start()
-        await consumer.getmany(timeout_ms=500)
-        proxy.cut()
-        async with asyncio.timeout(30):
+        kafka, topic = far.kafka, far.topics.submissions
+        async with asyncio.timeout(60), independent_consumer(kafka, topic, retry_backoff_ms=60_000) as consumer:
+            await consumer.getmany(timeout_ms=500)
+            proxy.cut()
             while "Failed fetch messages" not in caplog.text:  # noqa: ASYNC110 - it is a log
                 await asyncio.sleep(0.01)
-            await consumer.stop()
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
