@@ -28,6 +28,7 @@ from ahocorasick_rs import AhoCorasick
 
 from consumer.screening.disguises import readings
 from consumer.screening.normalise import Folded, same_for_most
+from consumer.screening.spans import Span, meets
 
 SHORTEST: Final = 4
 """Below it an ordinary word too often sounds like part of another: 规划以 like 规划已. With pinyin in letters, two."""
@@ -54,12 +55,12 @@ class Restored(NamedTuple):
     """A text in other characters, and where (in order) they are others than it is written with."""
 
     folded: Folded
-    spans: tuple[tuple[int, int], ...]
-    weak: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
+    weak: tuple[Span, ...]
 
     def shows(self, start: int, end: int) -> bool:
         """Whether a hit in `folded.text[start:end]` is owed to what was restored, and does not rest on weak words."""
-        if any(first < end and start < last for first, last in self.spans):
+        if meets((start, end), self.spans):
             return True
         met = [(first, last) for first, last in self.weak if first < end and start < last]
         return bool(met) and end - start - sum(min(end, last) - max(start, first) for first, last in met) >= BEYOND
@@ -234,7 +235,7 @@ def _rewritten(folded: Folded, found: list[_Found]) -> Restored:
             occupied[one.start : one.end] = bytes((1,)) * (one.end - one.start)
             taken.append(one)
     parts: list[str] = []
-    spans: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    spans: tuple[list[Span], list[Span]] = ([], [])
     starts, ends, done = array("L"), array("L"), 0
     for start, end, word, weak in sorted(taken):
         parts += (folded.text[done:start], word)
