@@ -71,7 +71,7 @@ async def sweep(args: argparse.Namespace, settings: GpuSettings) -> dict[str, An
             await preparing.start()
             opened = await launches.start(Opening(await preparing.prefix(prompt.prefix(pack)), prompt.grammars(pack)))
             ads = await launchables(standard_ads(args.sweep_ads), pack, preparing, settings)
-            rows = await run_sweep(launches, process, neighbour, ads, args.swept, settings.max_share)
+            rows = await run_sweep(launches, process, neighbour, ads, args.swept, settings.max_share, args.row_seconds)
         finally:
             await launches.close()
             await preparing.close()
@@ -109,6 +109,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--leave", type=_numbers, default=COMING_CLOSER)
     parser.add_argument("--swept", type=_numbers, default=SWEPT)
+    parser.add_argument("--row-seconds", type=float, default=60.0, help="rounds of the sweep are repeated so long")
     return parser.parse_args()
 
 

@@ -20,7 +20,9 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
     rows = result["sweep"]["rows"]
     memory = [row["leave_gib"] for row in rows]
-    speed.plot(memory, [row["advet_ads_per_second"] for row in rows], "o-", label="advet: admitted by price")
+    mine = [row["advet_ads_per_second"] for row in rows]
+    speed.plot(memory, mine, "o-", label="advet: admitted by price")
+    speed.vlines(memory, [min(row["advet_runs"]) for row in rows], [max(row["advet_runs"]) for row in rows])
     speed.plot(memory, [row["best_fixed"]["ads_per_second"] for row in rows], "s--", label="best fixed batch")
     speed.set(xlabel="GiB free beyond the weights", ylabel="ads/s", xscale="log", ylim=(0, None))
     speed.set_xticks(memory, [f"{gib:g}" for gib in memory])

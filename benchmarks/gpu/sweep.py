@@ -1,6 +1,8 @@
 """Ads a second against free memory: admission by price beside the best fixed batch that a person could choose."""
 
 import asyncio
+import statistics
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -43,21 +45,39 @@ async def run_sweep(
     ads: Sequence[Launchable],
     leave_gib: Sequence[float],
     max_share: float,
+    row_seconds: float,
 ) -> list[dict[str, Any]]:
-    """One row for each amount of memory."""
+    """One row for each amount of memory: medians of as many rounds as `row_seconds` allow."""
     free_bytes = launches.opened.memory.free
     rows = []
     for gib in leave_gib:
         await neighbour.hold(max(0, int(free_bytes - gib * GIB)))
         budget = available(await process.sample(), max_share)
-        fixed = [await _fixed(launches, process, ads, size) for size in _choices(launches, ads, budget)]
-        mine = await _admitted(launches, ads, budget)
-        best = max(fixed, key=lambda run: run["ads_per_second"], default={"batch": 0, "ads_per_second": 0.0})
-        ratio = mine / best["ads_per_second"] if best["ads_per_second"] else None
-        rows.append(
-            {"leave_gib": gib, "advet_ads_per_second": mine, "fixed": fixed, "best_fixed": best, "ratio": ratio}
-        )
+        choices = _choices(launches, ads, budget)
+        fixed: dict[int, list[float]] = {size: [] for size in choices}
+        mine: list[float] = []
+        until = time.monotonic() + row_seconds
+        while not mine or time.monotonic() < until:
+            for size in choices:
+                fixed[size].append(await _fixed(launches, process, ads, size))
+            mine.append(await _admitted(launches, ads, budget))
+        rows.append(_row(gib, fixed, mine))
+        print(rows[-1], file=sys.stderr, flush=True)
     return rows
+
+
+def _row(gib: float, fixed: dict[int, list[float]], mine: list[float]) -> dict[str, Any]:
+    by_hand = {size: statistics.median(runs) for size, runs in fixed.items()}
+    best = max(by_hand, key=by_hand.__getitem__, default=0)
+    median = statistics.median(mine)
+    return {
+        "leave_gib": gib,
+        "advet_ads_per_second": median,
+        "advet_runs": mine,
+        "fixed_runs": fixed,
+        "best_fixed": {"batch": best, "ads_per_second": by_hand.get(best, 0.0)},
+        "ratio": median / by_hand[best] if by_hand.get(best) else None,
+    }
 
 
 def _choices(launches: Launches, ads: Sequence[Launchable], budget: int) -> Sequence[int]:
@@ -75,14 +95,14 @@ def _batches(ads: Sequence[Launchable], size: int) -> list[Sequence[Launchable]]
     return [ads[start : start + size] for start in range(0, len(ads), size)]
 
 
-async def _fixed(launches: Launches, process: GpuProcess, ads: Sequence[Launchable], size: int) -> dict[str, Any]:
+async def _fixed(launches: Launches, process: GpuProcess, ads: Sequence[Launchable], size: int) -> float:
     started = time.monotonic()
     judged = 0
     for batch in _batches(ads, size):
         reserve = price([ad.shape for ad in batch], launches.opened.coefficients).peak
         outcome = await process.launch(batch, reserve)
         judged += len(batch) if isinstance(outcome, Judged) else 0
-    return {"batch": size, "judged": judged, "ads_per_second": judged / (time.monotonic() - started)}
+    return judged / (time.monotonic() - started)
 
 
 async def _admitted(launches: Launches, ads: Sequence[Launchable], budget: int) -> float:
