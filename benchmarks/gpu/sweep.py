@@ -86,7 +86,8 @@ def _choices(launches: Launches, ads: Sequence[Launchable], budget: int) -> Sequ
     fitting = [
         size
         for size in SIZES
-        if all(price([ad.shape for ad in batch], coefficients).peak <= budget for batch in _batches(ads, size))
+        if size <= len(ads)
+        and all(price([ad.shape for ad in batch], coefficients).peak <= budget for batch in _batches(ads, size))
     ]
     return fitting[-2:]
 

@@ -4,6 +4,7 @@ One process at a time, one request at a time. After its death `start` starts the
 prompt and grammars again. What a launch said of memory is a value; only the death of the process is an error.
 """
 
+import asyncio
 import json
 from array import array
 from collections.abc import Mapping, Sequence
@@ -93,7 +94,7 @@ class OutOfMemory:
 
 
 class GpuProcess:
-    """`start`, any number of `sample` and `launch` (one at a time), `close`."""
+    """`start`, any number of `sample` and `launch` (each waits for those before it), `close`."""
 
     def __init__(self, settings: GpuSettings, module: str = MODULE) -> None:
         self._settings = settings
@@ -101,6 +102,7 @@ class GpuProcess:
             name="gpu", module=module, args=(_arguments(settings),), start_seconds=settings.start_seconds
         )
         self._worker: Worker | None = None
+        self._turn = asyncio.Lock()
         self.crashes = 0
         """Processes lost since the start."""
 
@@ -168,19 +170,20 @@ class GpuProcess:
         await self._discard()
 
     async def _call(self, request: Request, fds: Sequence[int], timeout_seconds: float) -> Answer:
-        worker = self._worker
-        if worker is None:
-            raise WorkersUnavailable("the GPU's process is not running")
-        try:
-            return await worker.call(request, fds, timeout_seconds)
-        except WorkerCrashed as error:
-            self.crashes += 1
-            log.warning("worker_lost", worker=self._spec.name, error=str(error))
-            await self._discard()
-            raise
-        except BaseException:
-            await self._discard()  # its late answer would go to the next caller
-            raise
+        async with self._turn:
+            worker = self._worker
+            if worker is None:
+                raise WorkersUnavailable("the GPU's process is not running")
+            try:
+                return await worker.call(request, fds, timeout_seconds)
+            except WorkerCrashed as error:
+                self.crashes += 1
+                log.warning("worker_lost", worker=self._spec.name, error=str(error))
+                await self._discard()
+                raise
+            except BaseException:
+                await self._discard()  # its late answer would go to the next caller
+                raise
 
     async def _discard(self) -> None:
         worker, self._worker = self._worker, None

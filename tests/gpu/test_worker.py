@@ -51,3 +51,19 @@ def test_an_error_that_is_not_a_shortage_costs_the_process_and_the_next_one_judg
             await process.close()
 
     assert isinstance(asyncio.run(judge()), Judged)
+
+
+def test_who_asks_while_another_is_answered_waits_for_its_turn(tiny, tiny_folder):
+    async def judge() -> tuple[Judged | OutOfMemory, int]:
+        process = GpuProcess(settings(tiny_folder))
+        try:
+            await process.start(Opening(PREFIX, {"verdict": SCHEMA}))
+            launched = launch(process, [ad(tiny, 11, seed=2)])
+            judged, *_ = await asyncio.gather(launched, process.sample(), process.sample())
+            return judged, process.crashes
+        finally:
+            await process.close()
+
+    judged, crashes = asyncio.run(judge())
+    assert isinstance(judged, Judged)
+    assert crashes == 0
