@@ -86,7 +86,14 @@ class Running:
 
 @asynccontextmanager
 async def started(
-    contender: Contender, ground: Ground, source: str, folder: Path, *, full: bool, broker_time: bool
+    contender: Contender,
+    ground: Ground,
+    source: str,
+    folder: Path,
+    *,
+    full: bool,
+    broker_time: bool,
+    judge_seconds: float = 0.0,
 ) -> AsyncIterator[Running]:
     """Starts a contender on `source` with target topics and a group of its own; ends it when the block is left."""
     target = unique("out")
@@ -111,18 +118,21 @@ async def started(
         endpoint=ground.store.endpoint if full else "",
         access_key=ground.store.keys.access if full else "",
         secret_key=ground.store.keys.secret if full else "",
+        judge_seconds=judge_seconds,
     )
-    task.write(folder / "task.json")
+    async with member(contender, task, targets) as running:
+        yield running
+
+
+@asynccontextmanager
+async def member(contender: Contender, task: Task, targets: tuple[str, ...], number: int = 1) -> AsyncIterator[Running]:
+    """One process of a contender's group; ends it when the block is left."""
+    folder = Path(task.folder)
+    path = folder / f"task-{number}.json"
+    task.write(path)
     program = Program(
-        contender.program,
-        (
-            str(contender.python),
-            "-W",
-            "ignore",
-            "-m",
-            f"benchmarks.peers.{contender.program}",
-            str(folder / "task.json"),
-        ),
+        f"{contender.program}-{number}",
+        (str(contender.python), "-W", "ignore", "-m", f"benchmarks.peers.{contender.program}", str(path)),
         folder,
         {"PYTHONPATH": str(ROOT)},
     )

@@ -57,6 +57,7 @@ class Ground:
         self.store = store
         self.admin = admin
         self.bootstrap = kafka.bootstrap
+        self._replicas = min(len(kafka.nodes), 3)
         node = kafka.node(1).child
         if node is None:
             raise RuntimeError("the broker does not run")
@@ -66,10 +67,10 @@ class Ground:
 
     @classmethod
     @asynccontextmanager
-    async def prepared(cls, plan: Plan, folder: Path) -> AsyncIterator["Ground"]:
+    async def prepared(cls, plan: Plan, folder: Path, brokers: int = 1) -> AsyncIterator["Ground"]:
         """Starts both; ends them when the block is left."""
         store = await ObjectStore.start(folder / "store", buckets=(BUCKET,))
-        kafka = await KafkaCluster.start(folder / "kafka", jvm=plan.jvm)
+        kafka = await KafkaCluster.start(folder / "kafka", brokers, jvm=plan.jvm)
         admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
         try:
             await admin.start()
@@ -84,7 +85,7 @@ class Ground:
         """Creates topics; with `broker_time` their records carry the time at which the broker appended them."""
         configs = {"message.timestamp.type": "LogAppendTime"} if broker_time else {}
         answer = await self.admin.create_topics(
-            [NewTopic(name, self.plan.partitions, 1, topic_configs=configs) for name in names]
+            [NewTopic(name, self.plan.partitions, self._replicas, topic_configs=configs) for name in names]
         )
         for name, code, message in answer.topic_errors:
             if code:

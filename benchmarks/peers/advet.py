@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +37,19 @@ class NullEngine:
 
     async def judge(self, prepared: Prepared) -> Findings:
         return Findings(model_ran=True)
+
+
+class FixedTimeEngine(NullEngine):
+    """Takes so long for each, one after the other: what a card does, without one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._turn = asyncio.Lock()
+
+    async def judge(self, prepared: Prepared) -> Findings:
+        async with self._turn:
+            await asyncio.sleep(self._seconds)
+        return await super().judge(prepared)
 
 
 class NoReader:
@@ -91,14 +105,15 @@ def settings_file(task: Task) -> str:
 
 def main(task: Task) -> None:
     """Works until SIGTERM."""
-    config = Path(task.folder) / "advet.toml"
+    config = Path(task.folder) / f"advet-{os.getpid()}.toml"
     config.touch(mode=0o600)
     config.write_text(settings_file(task))
     settings = load(config=config).settings
     configure(settings.logs)
 
     def build(chosen: Settings, _metrics: Metrics) -> Parts:
-        return Parts(NullEngine(), Decoder(chosen.creatives), NoReader())
+        engine = FixedTimeEngine(task.judge_seconds) if task.judge_seconds else NullEngine()
+        return Parts(engine, Decoder(chosen.creatives), NoReader())
 
     asyncio.run(Consumer(settings, build).run())
 

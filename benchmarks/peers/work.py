@@ -43,6 +43,8 @@ class Task:
     endpoint: str
     access_key: str
     secret_key: str
+    judge_seconds: float = 0.0
+    """Of advet's engine for each event, one after the other; 0: at once."""
 
     @classmethod
     def from_arguments(cls) -> "Task":
