@@ -5,10 +5,10 @@ from typing import Any
 
 import rich_click as click
 from pydantic import SecretStr
-from rich.console import Console
 from rich.table import Table
 
 from consumer.cli.options import settings_options
+from consumer.cli.output import screen
 from consumer.settings import Loaded, leaves
 
 
@@ -37,7 +37,7 @@ def show(loaded: Loaded, origin: bool, as_json: bool) -> None:
             "" if value is None else str(value),
             *([loaded.origins[setting.name]] if origin else []),
         )
-    Console().print(table)
+    screen().print(table)
 
 
 def _value(loaded: Loaded, name: str) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import rich_click as click
-from rich.console import Console
 
 from consumer.cli.dlq_options import check_topics, reading, selection_options
 from consumer.cli.dlq_render import (
@@ -23,6 +22,7 @@ from consumer.cli.dlq_render import (
 )
 from consumer.cli.dlq_replay import cancel_command, replay_command, resume_command, runs_command
 from consumer.cli.options import settings_options
+from consumer.cli.output import screen
 from consumer.replay.letters import Letter
 from consumer.replay.look import Newest, Numbers, find_letter, find_replay, letters
 from consumer.replay.selection import Selection
@@ -58,7 +58,7 @@ def ls_command(loaded: Loaded, selection: Selection, limit: int, as_json: bool) 
         counts = {"letters": numbers.letters, "unreadable": numbers.unreadable, "by_reason": dict(numbers.by_reason)}
         click.echo(json.dumps(counts | {"newest": rows}, ensure_ascii=False))
         return
-    console = Console()
+    console = screen()
     if not found:
         console.print("No dead letter matches.")
         return
@@ -97,9 +97,9 @@ def show_command(loaded: Loaded, topic: str, partition: int, offset: int, pictur
         extra = {"pictures": creatives(found)} if isinstance(found, Letter) else {}
         click.echo(json.dumps(letter_json(found) | {"record": exported(found)} | extra | done, ensure_ascii=False))
     elif isinstance(found, Letter):
-        Console().print(letter_panels(found, replay))
+        screen().print(letter_panels(found, replay))
     else:
-        Console().print(letter_table([found]))
+        screen().print(letter_table([found]))
     if pictures and isinstance(found, Letter):
         from consumer.cli.dlq_pictures import show_pictures
 
@@ -118,7 +118,7 @@ def stats_command(loaded: Loaded, selection: Selection, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(numbers_json(numbers), ensure_ascii=False))
         return
-    console = Console()
+    console = screen()
     if not numbers.letters + numbers.unreadable:
         console.print("No dead letter matches.")
         return

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consumer.cli.dlq_options import check_topics, reading, selection_options
 from consumer.cli.dlq_render import plan_json, plan_report, run_table
 from consumer.cli.options import settings_options, utf8_only
+from consumer.cli.output import screen
 from consumer.cli.program import command_line
 from consumer.kafka.group_lag import oldest_unfinished_seconds
 from consumer.replay.capacity import Devices, devices_of, read_alive
@@ -97,7 +98,7 @@ def replay_command(
     orders = Orders(reason or "", force, fits, max_letters)
     planned = asyncio.run(_plan(settings, selection, None, orders))
     if not as_json:
-        Console().print(plan_report(planned.plan, max_letters))
+        screen().print(plan_report(planned.plan, max_letters))
     if not execute or not planned.plan.letters + planned.plan.quarantine.total():
         if as_json:
             click.echo(json.dumps({"executed": False, "plan": plan_json(planned.plan, max_letters)}))
@@ -137,7 +138,7 @@ def runs_command(loaded: Loaded, limit: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"runs": [run.model_dump(mode="json") for run in runs]}, ensure_ascii=False))
     elif runs:
-        Console().print(run_table(runs))
+        screen().print(run_table(runs))
     else:
         click.echo("No run so far.")
 
@@ -202,7 +203,7 @@ def _execute(settings: Settings, run: ReplayRun, planned: _Planned, pace: Pace, 
     if as_json:
         click.echo(json.dumps({"executed": True, "run": ended.model_dump(mode="json")}, ensure_ascii=False))
     else:
-        Console().print(run_table([ended]))
+        screen().print(run_table([ended]))
     if ended.status is RunStatus.PAUSED:
         click.echo(f"stopped; `{command_line('dlq', 'resume', run.run_id)}` goes on", err=True)
         raise SystemExit(EXIT_INTERRUPTED)

@@ -5,10 +5,10 @@ import json
 from dataclasses import asdict
 
 import rich_click as click
-from rich.console import Console
 from rich.table import Table
 
 from consumer.cli.options import settings_options
+from consumer.cli.output import screen
 from consumer.doctor import diagnose, failed
 from consumer.settings import Loaded
 
@@ -32,6 +32,6 @@ def doctor_command(loaded: Loaded, as_json: bool) -> None:
         table = Table("", "what", "seen", "what to do", box=None, pad_edge=False)
         for check in checks:
             table.add_row(_MARKS[check.status], check.name, check.seen, check.advice)
-        Console().print(table)
+        screen().print(table)
     if not ok:
         raise SystemExit(EXIT_PREFLIGHT)

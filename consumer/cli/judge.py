@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
-from rich.console import Console
 
 from consumer.cli.options import category_option, settings_options, typed_submission, utf8_only
+from consumer.cli.output import screen
 from consumer.errors import PermanentError
 from consumer.messages import Incoming, Partition, RawRecord
 from consumer.settings import Loaded, Settings
@@ -58,7 +58,7 @@ def judge_command(loaded: Loaded, images: tuple[Path, ...], submission: Path | N
         return
     from consumer.cli.render import render_verdict
 
-    Console().print(render_verdict(verdict))
+    screen().print(render_verdict(verdict))
 
 
 def _from_file(path: Path) -> tuple[AdSubmission, dict[str, Path]]:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 
 import rich_click as click
-from rich.console import Console
 from rich.live import Live
 
 from consumer.cli.lag_render import lag_json, lag_report, unknown_report
 from consumer.cli.options import settings_options
+from consumer.cli.output import screen
 from consumer.errors import AdvetError
 from consumer.lag.export import serve_lag
 from consumer.lag.figures import GroupLag
@@ -48,7 +48,7 @@ def lag_command(loaded: Loaded, watch: bool, as_json: bool, serve: bool) -> None
         if as_json:
             click.echo(json.dumps(lag_json(lag), ensure_ascii=False))
         else:
-            Console().print(lag_report(lag))
+            screen().print(lag_report(lag))
         if lag.notes:
             for note in lag.notes:
                 click.echo(f"advet: {note}", err=True)
@@ -68,7 +68,7 @@ async def _once(settings: Settings) -> GroupLag:
 
 
 async def _watch(settings: Settings, as_json: bool) -> None:
-    console = Console()
+    console = screen()
     if console.is_terminal and not as_json:
         with Live(console=console, auto_refresh=False) as live:
             await _follow(

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
-from rich.console import Console
 from rich.table import Table
 
 from consumer.cli.options import category_option, settings_options
+from consumer.cli.output import screen
 from consumer.cli.policy_eval import eval_command
 from consumer.errors import StartRefused
 from consumer.policy.difference import differences
@@ -76,7 +76,7 @@ def show(loaded: Loaded, rule_ids: tuple[str, ...], category: str | None, as_jso
         table = Table("rule", "severity", "kind", "what it forbids or demands", box=None, pad_edge=False)
         for rule in rules:
             table.add_row(rule.id, rule.severity.value, rule.kind, rule.gist)
-        Console().print(table)
+        screen().print(table)
 
 
 @policy_group.command("diff")
@@ -143,4 +143,4 @@ def _print_fields(rule: Rule) -> None:
         entries = value if isinstance(value, list) else [value]
         plain = [entry if isinstance(entry, str) else json.dumps(entry, ensure_ascii=False) for entry in entries]
         table.add_row(name, "\n".join(plain))
-    Console(markup=False, highlight=False).print(table)
+    screen().print(table, markup=False, highlight=False)

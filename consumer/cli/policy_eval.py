@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer.cli.options import settings_options
+from consumer.cli.output import screen
 from consumer.errors import StartRefused
 from consumer.policy.pack import load_pack
 from consumer.settings import Loaded, Settings
@@ -76,7 +77,7 @@ def eval_command(
     else:
         from consumer.cli.eval_render import tables
 
-        Console().print(*tables(report), sep="\n")
+        screen().print(*tables(report), sep="\n")
     _finish(report, undrawn, check)
 
 

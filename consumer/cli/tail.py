@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from consumer.cli.options import settings_options
+from consumer.cli.output import screen
 from consumer.cli.render import render_dead_letter, render_verdict
 from consumer.kafka.reader import OutcomeReader, Output
 from consumer.ops.logs import configure
@@ -30,7 +31,7 @@ def tail_command(loaded: Loaded, as_json: bool, follow: bool, from_beginning: bo
         configure(LogSettings())
 
     async def show() -> None:
-        console = Console()
+        console = screen()
         if not (follow or from_beginning):
             click.echo("Only what arrives right now; --follow waits, --from-beginning shows what is there.", err=True)
         async with OutcomeReader(loaded.settings, from_beginning=from_beginning) as reader:

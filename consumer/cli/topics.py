@@ -5,10 +5,10 @@ import json
 from typing import Any
 
 import rich_click as click
-from rich.console import Console
 from rich.table import Table
 
 from consumer.cli.options import settings_options
+from consumer.cli.output import screen
 from consumer.kafka.admin import admin_client
 from consumer.kafka.topics import Step, Topic, apply, existing_topics, make_plan
 from consumer.settings import Loaded, Settings
@@ -41,7 +41,7 @@ def apply_command(loaded: Loaded, partitions: int | None, dry_run: bool, as_json
             table.add_column(column, overflow="fold")
         for step in steps:
             table.add_row(step.topic, f"[{_STYLES[step.kind]}]{step.kind}[/]", step.detail)
-        Console().print(table)
+        screen().print(table)
         for note in notes:
             click.echo(note, err=True)
     if notes or any(step.kind == "differs" for step in steps):
@@ -73,7 +73,7 @@ def list_command(loaded: Loaded, as_json: bool) -> None:
         configs = topic["configs"]
         cells = (_kept(configs.get("retention.ms")), configs.get("max.message.bytes", "?"))
         table.add_row(topic["name"], str(topic["partitions"]), str(topic["replicas"]), *cells)
-    Console().print(table)
+    screen().print(table)
 
 
 _SHOWN = ("cleanup.policy", "retention.ms", "max.message.bytes", "min.insync.replicas")
