@@ -4,6 +4,8 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+# A file's tests stay together. Most of the time is waiting: two processes are nearly twice as fast, on two cores too.
+PARALLEL := -n 2 --dist loadfile
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -16,10 +18,10 @@ demo: .venv/.installed-demo ## Ads through a broker, a store and the real consum
 	$(BIN)/advet demo $(ARGS)
 
 test: .venv/.installed-test ## Every test but the fault schedules; Apache Kafka where there are a JDK and Maven
-	$(BIN)/pytest -m "not gpu" --ignore tests/faults $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not gpu" --ignore tests/faults $(ARGS)
 
 test-fast: .venv/.installed-dev ## Unit, contract and pipeline tests: no torch, no JVM
-	$(BIN)/pytest -m "not gpu and not kafka" tests/unit tests/contracts tests/pipeline $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not gpu and not kafka" tests/unit tests/contracts tests/pipeline $(ARGS)
 
 test-gpu-stack: .cache/gpu-stack/.installed ## Tests of the GPU judge with the oldest torch and transformers, on the CPU
 	.cache/gpu-stack/bin/python -m pytest -m "not gpu" tests/gpu tests/unit/inference $(ARGS)

@@ -1,11 +1,13 @@
 """Apache Kafka's jars: copied from Maven Central into a cache folder once, then found there."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +100,7 @@ def _java() -> str:
 def fetch_jars(jars: Path, dependencies: Iterable[tuple[str, str, str]], mark: str) -> None:
     """Copies what the dependencies (group, name, version) need into the new folder `jars`, which then holds `mark`.
 
-    Raises StartRefused.
+    Waits while another process fetches into the same cache. Raises StartRefused.
     """
     maven = shutil.which("mvn")
     if maven is None:
@@ -107,7 +109,9 @@ def fetch_jars(jars: Path, dependencies: Iterable[tuple[str, str, str]], mark: s
             "without Maven use --broker embedded"
         )
     jars.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=jars.parent, prefix="kafka-") as folder:
+    with _alone_in(jars.parent), tempfile.TemporaryDirectory(dir=jars.parent, prefix="kafka-") as folder:
+        if (jars / mark).exists():
+            return
         Path(folder, "pom.xml").write_text(
             _POM.format("".join(_DEPENDENCY.format(*one) for one in dependencies)), encoding="utf-8"
         )
@@ -128,8 +132,15 @@ def fetch_jars(jars: Path, dependencies: Iterable[tuple[str, str, str]], mark: s
         libs = Path(folder, "libs")
         if done.returncode or not (libs / mark).exists():
             raise StartRefused(f"Maven could not fetch Apache Kafka:\n{(done.stdout + done.stderr)[-2000:]}")
-        try:
-            libs.rename(jars)  # whole or not at all, and the first of two processes wins
-        except OSError:
-            if not (jars / mark).exists():
-                raise
+        libs.rename(jars)  # whole or not at all
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time: Maven's own repository does not stand two that fill it."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)

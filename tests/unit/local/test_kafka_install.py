@@ -1,11 +1,12 @@
 """What is said when a part for Apache Kafka is missing."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from consumer.errors import StartRefused
-from consumer.local.kafka_install import default_cache, install_kafka
+from consumer.local.kafka_install import default_cache, fetch_jars, install_kafka
 
 
 def tool(folder: Path, name: str, script: str) -> None:
@@ -53,6 +54,17 @@ def test_maven_that_fails_leaves_nothing_behind(only: Path, tmp_path: Path) -> N
     with pytest.raises(StartRefused, match=r"(?s)could not fetch.*no route to host"):
         install_kafka(cache)
     assert list(cache.iterdir()) == []
+
+
+def test_two_that_need_the_jars_at_once_fetch_them_once(only: Path, tmp_path: Path) -> None:
+    """The second waits, and finds what the first has brought."""
+    for name in ("mkdir", "touch", "sleep"):
+        (only / name).symlink_to(f"/bin/{name}")
+    tool(only, "mvn", f"echo x >> {tmp_path}/runs; sleep 0.3; mkdir libs; touch libs/it.jar")
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda _: fetch_jars(tmp_path / "cache" / "jars", [], "it.jar"), range(2)))
+    assert (tmp_path / "runs").read_text() == "x\n"
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["jars"]
 
 
 def test_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
