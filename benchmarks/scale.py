@@ -5,26 +5,19 @@ stands between members. Three brokers, exactly-once. The table goes to stdout, e
 """
 
 import asyncio
-import json
-import shlex
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import rich_click as click
 
-from benchmarks.harness.contender import ROOT, Contender, member, started
-from benchmarks.harness.drain import faults, read_all
+from benchmarks.harness.contender import ADVET, member, started
+from benchmarks.harness.drain import POLL_SECONDS, committed, faults, read_all
 from benchmarks.harness.ground import Ground, Plan, unique
-from benchmarks.harness.results import spread
-from benchmarks.harness.usage import machine
+from benchmarks.harness.results import origin, spread, write
 
-CONSUMER = Contender("advet exactly-once", "advet", "exactly_once")
 BROKERS = 3
 PARTITIONS = 6
 IN_FLIGHT = 16
@@ -55,21 +48,21 @@ async def run(ground: Ground, members: int, number: int, judge_seconds: float, s
     names = [name for name, _ in ground.events(count, full=False)]
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(
-            started(CONSUMER, ground, source, folder, full=False, broker_time=True, judge_seconds=judge_seconds)
+            started(ADVET, ground, source, folder, full=False, broker_time=True, judge_seconds=judge_seconds)
         )
-        others = [member(CONSUMER, first.task, first.targets, place) for place in range(2, members + 1)]
+        others = [member(ADVET, first.task, first.targets, place) for place in range(2, members + 1)]
         group = [first, *[await stack.enter_async_context(other) for other in others]]
         async with asyncio.timeout(JOIN_SECONDS):
             while not all([await asyncio.to_thread(one.transactions) for one in group]):  # noqa: ASYNC110 - other processes
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(POLL_SECONDS)
         begun = time.time()
         await asyncio.sleep(seconds)
-        times: list[float] = []
         async with asyncio.timeout(JOIN_SECONDS + count * judge_seconds):
-            while len(times) < count:
+            while await committed(ground, first) < count:
                 for one in group:
                     one.check()
-                written, times = await read_all(ground, first.targets, count)
+                await asyncio.sleep(POLL_SECONDS)
+        written, times = await read_all(ground, first.targets, count)
     if max(times) < begun + seconds:
         raise click.ClickException(f"{count} events were too few to measure {seconds:g} s of {members} members")
     measured = sum(1 for moment in times if begun <= moment < begun + seconds)
@@ -83,7 +76,7 @@ def say(text: str) -> None:
 
 async def measure(rounds: int, judge_seconds: float, seconds: float) -> list[Run]:
     """One member and three, in turns."""
-    plan = replace(Plan.read(ROOT / "benchmarks" / "stream.toml"), partitions=PARTITIONS, concurrency=IN_FLIGHT)
+    plan = replace(Plan.read(), partitions=PARTITIONS, concurrency=IN_FLIGHT)
     runs = []
     with tempfile.TemporaryDirectory(prefix="advet-bench-") as folder:
         async with Ground.prepared(plan, Path(folder), BROKERS) as ground:
@@ -108,21 +101,15 @@ def main(rounds: int, judge_seconds: float, seconds: float, out: Path | None) ->
         f"{MEMBERS} members over one: {ratio['median']:.2f} ({ratio['min']:.2f}…{ratio['max']:.2f}); "
         f"lost {sum(one.lost for one in runs)}, doubled {sum(one.duplicates for one in runs)}"
     )
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     document = {
-        "command": shlex.join(["python", "-m", "benchmarks.scale", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "machine": machine(),
+        **origin("scale"),
         "brokers": BROKERS,
         "partitions": PARTITIONS,
         "judge_seconds": judge_seconds,
         "ratio": ratio,
         "runs": [asdict(one) for one in runs],
     }
-    out = out or ROOT / "benchmarks" / "results" / f"scale-{datetime.now(UTC):%Y-%m-%d}.json"
-    out.write_text(json.dumps(document, indent=1) + "\n")
-    say(f"written: {out}")
+    say(f"written: {write('scale', document, out)}")
 
 
 if __name__ == "__main__":

@@ -7,28 +7,32 @@ measured into a JSON file, progress to stderr.
 
 import asyncio
 import json
-import shlex
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import rich_click as click
-from rich.console import Console
 
-from benchmarks.harness.contender import CONTENDERS, PEERS_PYTHON, ROOT, Contender
+from benchmarks.harness.contender import CONTENDERS, PEERS_PYTHON, Contender
 from benchmarks.harness.drain import Drained, drain
 from benchmarks.harness.ground import Ground, Plan, unique
 from benchmarks.harness.paced import Paced, paced
-from benchmarks.harness.results import DRAINED, PACED, drained_table, paced_table, ratios, summary, versions
-from benchmarks.harness.usage import machine
+from benchmarks.harness.results import (
+    DRAINED,
+    PACED,
+    drained_table,
+    origin,
+    paced_table,
+    ratios,
+    summary,
+    versions,
+    write,
+)
+from consumer.cli.output import screen
 from consumer.local.kafka_install import KAFKA_VERSION
-
-RESULTS = ROOT / "benchmarks" / "results"
-CONFIG = ROOT / "benchmarks" / "stream.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +113,8 @@ def document(benchmark: Benchmark, plan: Plan) -> dict[str, object]:
     wanted = ("aiokafka", "confluent-kafka", "faststream", "quixstreams", "pydantic", "boto3", "pillow")
     asked = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
     peers = subprocess.run([PEERS_PYTHON, "-c", asked, *wanted], capture_output=True, text=True, check=True)
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return {
-        "command": shlex.join(["python", "-m", "benchmarks.stream", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "machine": machine(),
+        **origin("stream"),
         "versions": {
             "python": sys.version.split()[0],
             "kafka": KAFKA_VERSION,
@@ -137,7 +137,7 @@ def document(benchmark: Benchmark, plan: Plan) -> dict[str, object]:
 
 def show(benchmark: Benchmark) -> None:
     """The tables, on stdout."""
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = screen()
     for path in ("null", "full"):
         if runs := [run for run in benchmark.drained if run.path == path]:
             console.print(drained_table(path, runs))
@@ -179,7 +179,7 @@ def main(
         raise click.ClickException(
             f"the peers are not installed in {PEERS_PYTHON.parents[1]}: run it with `make bench`"
         )
-    plan = Plan.read(CONFIG)
+    plan = Plan.read()
     contenders = [contender for contender in CONTENDERS if not only or contender.name in only]
     size = QUICK if quick else Size(rounds, null_events, full_events, rate, seconds)
     with tempfile.TemporaryDirectory(prefix="advet-bench-") as folder:
@@ -188,10 +188,7 @@ def main(
     show(benchmark)
     if quick and out is None:
         return
-    out = out or RESULTS / f"stream-{datetime.now(UTC):%Y-%m-%d}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(document(benchmark, plan), indent=1, ensure_ascii=False) + "\n")
-    say(f"written: {out}")
+    say(f"written: {write('stream', document(benchmark, plan), out)}")
 
 
 if __name__ == "__main__":

@@ -33,13 +33,12 @@ from tests.faults.failpoints import Failpoints, Folder, Plan
 
 
 class FixedTimeEngine:
-    """Finds nothing, in `seconds` an ad, `concurrency` ads at a time."""
+    """Finds nothing, in `seconds` an ad, all ads at the same time."""
 
     policy_version = "0"
 
-    def __init__(self, seconds: float, concurrency: int = 1000) -> None:
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._places = asyncio.Semaphore(concurrency)
         self.fingerprint = EngineFingerprint(name="fixed-time", model="none", revision="1")
         self.judged: list[str] = []
 
@@ -56,8 +55,7 @@ class FixedTimeEngine:
         return Price(bytes=0)
 
     async def judge(self, prepared: Prepared) -> Findings:
-        async with self._places:
-            await asyncio.sleep(self._seconds)
+        await asyncio.sleep(self._seconds)
         self.judged.append(prepared.submission.submission_id)
         return Findings(model_ran=True)
 
@@ -187,7 +185,6 @@ class NoReader:
 
 ENGINES: dict[str, Callable[[str], FixedTimeEngine]] = {
     "fixed": lambda argument: FixedTimeEngine(float(argument)),
-    "serial": lambda argument: FixedTimeEngine(float(argument), concurrency=1),
     "header": lambda argument: HeaderEngine(float(argument)),
     "failing": lambda argument: FailingEngine(float(argument)),
     "broken": lambda argument: BrokenEngine(Path(argument)),

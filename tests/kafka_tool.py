@@ -16,8 +16,7 @@ class ConsumerGroups:
         """Fetches the jars once. Raises StartRefused."""
         self._java = install_kafka().java
         self._jars = default_cache() / f"kafka-tools-{VERSION}"
-        if not (self._jars / MARK).exists():
-            fetch_jars(self._jars, [("org.apache.kafka", "kafka-tools", VERSION)], MARK)
+        fetch_jars(self._jars, [("org.apache.kafka", "kafka-tools", VERSION)], MARK)
 
     def lag(self, settings: Settings) -> dict[int, int]:
         """Partition → LAG of the settings' group on its input, as `--describe` prints it."""

@@ -38,9 +38,10 @@ class Contender:
 
 
 LOOP = "loop"
+ADVET = Contender("advet exactly-once", "advet", "exactly_once")
 CONTENDERS = (
     Contender(LOOP, "loop"),
-    Contender("advet exactly-once", "advet", "exactly_once"),
+    ADVET,
     Contender("advet at-least-once", "advet"),
     Contender("FastStream batch", "faststream_batch"),
     Contender("Quix exactly-once", "quix", "exactly_once"),

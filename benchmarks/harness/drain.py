@@ -54,7 +54,7 @@ async def drain(
             if time.monotonic() > deadline:
                 raise running.child.failure(f"had {samples[-1][0]} of {len(names)} events after {DRAIN_SECONDS:g} s")
             await asyncio.sleep(POLL_SECONDS)
-            samples.append((await _committed(ground, running), Sample.take(running.child.pid, ground.broker_pid, pids)))
+            samples.append((await committed(ground, running), Sample.take(running.child.pid, ground.broker_pid, pids)))
         rss = peak_rss_bytes(running.child.pid)
         stall_ms = await asyncio.to_thread(running.stall_ms)
     first = next((i for i, (count, _) in enumerate(samples) if count >= WARM_UP_SHARE * len(names)), 0)
@@ -112,7 +112,8 @@ async def read_all(ground: Ground, targets: Collection[str], expected: int) -> t
     return written, times
 
 
-async def _committed(ground: Ground, running: Running) -> int:
+async def committed(ground: Ground, running: Running) -> int:
+    """Events whose offsets the contender's group has committed, over all partitions."""
     try:
         offsets = await ground.admin.list_consumer_group_offsets(running.task.group)
     except KafkaError as error:

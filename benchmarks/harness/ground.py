@@ -24,6 +24,7 @@ from consumer.local.apache_kafka import KafkaCluster
 from consumer.local.object_store import ObjectStore
 
 BUCKET = "ad-creatives"
+PLAN = Path(__file__).resolve().parents[1] / "stream.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ class Plan:
     jvm: list[str]
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls) -> Self:
         """Raises TypeError for a name too many or too few."""
-        return cls(**tomllib.loads(path.read_text()))
+        return cls(**tomllib.loads(PLAN.read_text()))
 
 
 class Ground:

@@ -1,18 +1,44 @@
 """From runs to a table and a JSON document: medians with their spread, ratios to the hand-written loop."""
 
+import json
+import shlex
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TypeVar
 
 from rich.table import Table
 
-from benchmarks.harness.contender import LOOP
+from benchmarks.harness.contender import LOOP, ROOT
 from benchmarks.harness.drain import Drained
 from benchmarks.harness.paced import Paced
+from benchmarks.harness.usage import machine
 
 Run = TypeVar("Run", Drained, Paced)
 Numbers = dict[str, float | None]
+
+
+def origin(benchmark: str) -> dict[str, object]:
+    """The command, the time, the commit and the machine of a run of `benchmarks.NAME`: how its document begins."""
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "command": shlex.join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "machine": machine(),
+    }
+
+
+def write(benchmark: str, document: Mapping[str, object], out: Path | None) -> Path:
+    """Writes a document to `out`, by default today's file in benchmarks/results; returns where."""
+    out = out or ROOT / "benchmarks" / "results" / f"{benchmark}-{datetime.now(UTC):%Y-%m-%d}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return out
 
 
 def spread(values: Iterable[float | None]) -> Numbers:

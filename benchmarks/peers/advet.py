@@ -39,7 +39,7 @@ class NullEngine:
         return Findings(model_ran=True)
 
 
-class FixedTimeEngine(NullEngine):
+class SerialEngine(NullEngine):
     """Takes so long for each, one after the other: what a card does, without one."""
 
     def __init__(self, seconds: float) -> None:
@@ -112,7 +112,7 @@ def main(task: Task) -> None:
     configure(settings.logs)
 
     def build(chosen: Settings, _metrics: Metrics) -> Parts:
-        engine = FixedTimeEngine(task.judge_seconds) if task.judge_seconds else NullEngine()
+        engine = SerialEngine(task.judge_seconds) if task.judge_seconds else NullEngine()
         return Parts(engine, Decoder(chosen.creatives), NoReader())
 
     asyncio.run(Consumer(settings, build).run())

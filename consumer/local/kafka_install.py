@@ -75,8 +75,7 @@ def install_kafka(cache: Path | None = None) -> KafkaInstall:
     """
     java = _java()
     jars = (cache or default_cache()) / f"kafka-{KAFKA_VERSION}"
-    if not (jars / _MARK).exists():
-        fetch_jars(jars, _BROKER, _MARK)
+    fetch_jars(jars, _BROKER, _MARK)
     return KafkaInstall(java, jars)
 
 
@@ -98,10 +97,12 @@ def _java() -> str:
 
 
 def fetch_jars(jars: Path, dependencies: Iterable[tuple[str, str, str]], mark: str) -> None:
-    """Copies what the dependencies (group, name, version) need into the new folder `jars`, which then holds `mark`.
+    """Copies what the dependencies (group, name, version) need into the folder `jars`, unless it holds `mark` already.
 
     Waits while another process fetches into the same cache. Raises StartRefused.
     """
+    if (jars / mark).exists():
+        return
     maven = shutil.which("mvn")
     if maven is None:
         raise StartRefused(
@@ -110,7 +111,7 @@ def fetch_jars(jars: Path, dependencies: Iterable[tuple[str, str, str]], mark: s
         )
     jars.parent.mkdir(parents=True, exist_ok=True)
     with _alone_in(jars.parent), tempfile.TemporaryDirectory(dir=jars.parent, prefix="kafka-") as folder:
-        if (jars / mark).exists():
+        if (jars / mark).exists():  # the other process has brought them
             return
         Path(folder, "pom.xml").write_text(
             _POM.format("".join(_DEPENDENCY.format(*one) for one in dependencies)), encoding="utf-8"
