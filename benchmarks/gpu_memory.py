@@ -109,7 +109,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--leave", type=_numbers, default=COMING_CLOSER)
     parser.add_argument("--swept", type=_numbers, default=SWEPT)
-    parser.add_argument("--row-seconds", type=float, default=60.0, help="rounds of the sweep are repeated so long")
+    parser.add_argument("--row-seconds", type=float, default=60.0, help="of the sweep, for each amount")
     return parser.parse_args()
 
 

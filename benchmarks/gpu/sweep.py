@@ -5,6 +5,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.gpu.ads import AdPlan, prepared
@@ -47,37 +48,47 @@ async def run_sweep(
     max_share: float,
     row_seconds: float,
 ) -> list[dict[str, Any]]:
-    """One row for each amount of memory: medians of as many rounds as `row_seconds` allow."""
+    """One row for each amount of memory: medians of as many rounds as `row_seconds` an amount allow.
+
+    The amounts take turns, so that a card that grows faster or slower meanwhile does so for all of them.
+    """
     free_bytes = launches.opened.memory.free
-    rows = []
-    for gib in leave_gib:
-        await neighbour.hold(max(0, int(free_bytes - gib * GIB)))
-        budget = available(await process.sample(), max_share)
-        choices = _choices(launches, ads, budget)
-        fixed: dict[int, list[float]] = {size: [] for size in choices}
-        mine: list[float] = []
-        until = time.monotonic() + row_seconds
-        while not mine or time.monotonic() < until:
-            for size in choices:
-                fixed[size].append(await _fixed(launches, process, ads, size))
-            mine.append(await _admitted(launches, ads, budget))
-        rows.append(_row(gib, fixed, mine))
-        print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+    rows = [_Row(gib) for gib in leave_gib]
+    until = time.monotonic() + row_seconds * len(rows)
+    rounds = 0
+    while not rounds or time.monotonic() < until:
+        for row in rows:
+            await neighbour.hold(max(0, int(free_bytes - row.leave_gib * GIB)))
+            budget = available(await process.sample(), max_share)
+            for size in _choices(launches, ads, budget):
+                row.fixed.setdefault(size, []).append(await _fixed(launches, process, ads, size))
+            row.mine.append(await _admitted(launches, ads, budget))
+            print(row.figures(), file=sys.stderr, flush=True)
+        rounds += 1
+    return [row.figures() for row in rows]
 
 
-def _row(gib: float, fixed: dict[int, list[float]], mine: list[float]) -> dict[str, Any]:
-    by_hand = {size: statistics.median(runs) for size, runs in fixed.items()}
-    best = max(by_hand, key=by_hand.__getitem__, default=0)
-    median = statistics.median(mine)
-    return {
-        "leave_gib": gib,
-        "advet_ads_per_second": median,
-        "advet_runs": mine,
-        "fixed_runs": fixed,
-        "best_fixed": {"batch": best, "ads_per_second": by_hand.get(best, 0.0)},
-        "ratio": median / by_hand[best] if by_hand.get(best) else None,
-    }
+@dataclass(slots=True)
+class _Row:
+    """Ads a second with so much memory, run by run."""
+
+    leave_gib: float
+    mine: list[float] = field(default_factory=list)
+    fixed: dict[int, list[float]] = field(default_factory=dict)
+    """By batch size."""
+
+    def figures(self) -> dict[str, Any]:
+        by_hand = {size: statistics.median(runs) for size, runs in self.fixed.items()}
+        best = max(by_hand, key=by_hand.__getitem__, default=0)
+        median = statistics.median(self.mine)
+        return {
+            "leave_gib": self.leave_gib,
+            "advet_ads_per_second": median,
+            "advet_runs": self.mine,
+            "fixed_runs": self.fixed,
+            "best_fixed": {"batch": best, "ads_per_second": by_hand.get(best, 0.0)},
+            "ratio": median / by_hand[best] if by_hand.get(best) else None,
+        }
 
 
 def _choices(launches: Launches, ads: Sequence[Launchable], budget: int) -> Sequence[int]:
