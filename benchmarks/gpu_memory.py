@@ -70,7 +70,7 @@ async def sweep(args: argparse.Namespace, settings: GpuSettings) -> dict[str, An
         try:
             await preparing.start()
             opened = await launches.start(Opening(await preparing.prefix(prompt.prefix(pack)), prompt.grammars(pack)))
-            ads = await launchables(standard_ads(args.sweep_ads), pack, preparing, settings)
+            ads = await launchables(standard_ads(args.sweep_ads, args.sweep_pictures), pack, preparing, settings)
             rows = await run_sweep(launches, process, neighbour, ads, args.swept, settings.max_share, args.row_seconds)
         finally:
             await launches.close()
@@ -104,6 +104,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--small-ads", type=int, default=80)
     parser.add_argument("--small-share", type=float, default=0.125)
     parser.add_argument("--sweep-ads", type=int, default=96)
+    parser.add_argument("--sweep-pictures", type=int, default=4, help="of each ad; more need more memory")
+    parser.add_argument("--max-batch", type=int, default=64)
     parser.add_argument("--preparers", type=int, default=8)
     parser.add_argument("--max-output-tokens", type=int, default=96)
     parser.add_argument("--seed", type=int, default=20261122)
@@ -125,6 +127,7 @@ def main() -> None:
         device=args.device,
         preparers=args.preparers,
         max_output_tokens=args.max_output_tokens,
+        max_batch=args.max_batch,
     )
     result: dict[str, Any] = {"machine": machine(args.device)}
     for part in args.parts.split(","):

@@ -28,9 +28,9 @@ class AdPlan:
     sizes: tuple[tuple[int, int], ...]
 
 
-def standard_ads(count: int) -> list[AdPlan]:
-    """Ads of one 896 × 896 picture and 200 characters."""
-    return [AdPlan(f"standard-{number}", Category.GENERAL, 200, (STANDARD,)) for number in range(count)]
+def standard_ads(count: int, pictures: int) -> list[AdPlan]:
+    """Ads of so many 896 × 896 pictures and 200 characters."""
+    return [AdPlan(f"standard-{number}", Category.GENERAL, 200, (STANDARD,) * pictures) for number in range(count)]
 
 
 def mixed_ads(count: int, seed: int) -> list[AdPlan]:
