@@ -55,7 +55,7 @@ def _scores(title: str, groups: list[Group], shown: tuple[tuple[str, str], ...])
 def _perturbed(report: Report) -> Table:
     table = Table(
         "done to them", "strength", "ads", "F1, gold text", "F1, OCR", "drop",
-        title="Set A, tune, through OCR, by what was done to the ads", title_justify="left", box=None,
+        title="Set A through OCR, by what was done to the ads", title_justify="left", box=None,
     )  # fmt: skip
     for one in report.perturbed:
         table.add_row(
@@ -66,7 +66,7 @@ def _perturbed(report: Report) -> Table:
 
 
 def _bars(bars: tuple[Bar, ...]) -> Table:
-    table = Table("bar", "is", "must be", "", title="Bars, set A, tune", title_justify="left", box=None)
+    table = Table("bar", "is", "must be", "", title="Bars, set A", title_justify="left", box=None)
     for bar in bars:
         is_value = "not measured" if bar.value is None else f"{bar.value:.1%}"
         word = {None: Text("–"), True: Text("ok", "green"), False: Text("missed", "bold red")}[bar.passed]

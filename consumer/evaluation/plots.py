@@ -50,7 +50,7 @@ def _perturbations(report: Report, axes: Axes) -> None:
     _once_each(axes)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_ylim(0, 1.02)
-    axes.set_title("Set A (tune) through OCR: decision F1, 95 % intervals by template", loc="left")
+    axes.set_title("Set A through OCR: decision F1, 95 % intervals by template", loc="left")
 
 
 def _once_each(axes: Axes) -> None:
@@ -64,7 +64,7 @@ def _rules(report: Report, judge: str, axes: Axes) -> None:
     axes.bar([one.rule for one in rows], [one.f1 for one in rows], color=_SHADES[2])
     axes.set_ylim(0, 1.02)
     axes.tick_params(axis="x", rotation=90)
-    axes.set_title(f"Set A (tune), {judge}: F1 of each rule", loc="left")
+    axes.set_title(f"Set A, {judge}: F1 of each rule", loc="left")
 
 
 def _decisions(report: Report, judge: str, axes: Axes) -> None:

@@ -31,6 +31,7 @@ MODEL_PARTS: Final = frozenset({"semantic", "visual", "vlm"})
 GRAVITY: Final = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Z]\d{2,3}$")]
 Need = Literal[
     "placement.media",
     "advertiser.certificates",
@@ -117,7 +118,7 @@ class PlacementRule(_Part):
 class Rule(_Part):
     """One rule of the law. Patterns are matched on folded text (`screening.normalise`)."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Z]\d{2,3}$")]
+    id: RuleId
     categories: tuple[Category | Literal["*"], ...] = Field(min_length=1)
     penalty: tuple[Text, ...] = Field(min_length=1)
     """Articles that punish the breach, of the pack's `penalties`; the gravest sets the severity."""
@@ -136,6 +137,8 @@ class Rule(_Part):
     """Words within one of these may be lawful: the finding stays, with severity low, for a person."""
     unless_shown: tuple[Pattern, ...] = ()
     """Anywhere in the ad, one of these makes the rule's words lawful."""
+    special_cases: tuple[RuleId, ...] = ()
+    """Rules that forbid outright what this one forbids in general: where their words are found, it is silent."""
     required: tuple[Requirement, ...] = ()
     placement: PlacementRule | None = None
     needs: tuple[Need, ...] = ()
@@ -243,6 +246,9 @@ class PolicyPack(_Part):
         twice = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
         if twice:
             raise ValueError(f"duplicate rule id: {', '.join(twice)}")
+        unknown = sorted({other for rule in self.rules for other in rule.special_cases} - set(ids))
+        if unknown:
+            raise ValueError(f"special_cases names {', '.join(unknown)}, which the pack does not have")
         if self.history and self.history[0].version != self.version:
             raise ValueError(f"history begins with {self.history[0].version}, but the version is {self.version}")
         return self

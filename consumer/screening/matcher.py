@@ -48,6 +48,11 @@ class Hit:
     doubtful: bool = False
     """The words may be lawful here: a person looks."""
 
+    @property
+    def written(self) -> Span:
+        """Where the words stand in the text as it is written."""
+        return self.source.folded.span(self.start, self.end)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pattern:
@@ -153,8 +158,10 @@ class Matcher:
                 found[hit.rule.id].append(hit)
         hits: list[Hit] = []
         for compiled in applying:
-            if found[compiled.rule.id] and not _shown(compiled.unless_shown, sources):
-                hits += _without_repeats(found[compiled.rule.id])[:MAX_HITS_PER_RULE]
+            special = [hit for rule_id in compiled.rule.special_cases for hit in found.get(rule_id, ())]
+            own = _apart(found[compiled.rule.id], special)
+            if own and not _shown(compiled.unless_shown, sources):
+                hits += _without_repeats(own)[:MAX_HITS_PER_RULE]
         return tuple(hits)
 
     def _search(self, source: Source, applying: Iterable[_Compiled]) -> Iterator[Hit]:
@@ -179,7 +186,7 @@ class Matcher:
             for pattern in self._exceptions[hit.rule.id]
             for span in _matches(pattern.expression, written.text)
         )
-        return meets(hit.source.folded.span(hit.start, hit.end), merge(lawful))
+        return meets(hit.written, merge(lawful))
 
     def _read(self, source: Source) -> _Text:
         """One pass over the text: each rule's words, and the patterns that may match."""
@@ -272,6 +279,17 @@ def _continues(text: str, left: int, right: int) -> bool:
 
 def _negated(text: str, start: int) -> bool:
     return _NEGATED.search(text, max(0, start - _GUARD_CHARS), start) is not None
+
+
+def _apart(hits: Sequence[Hit], special: Sequence[Hit]) -> Sequence[Hit]:
+    """The hits that share no word with a special one, restored words taken as they are written."""
+    if not special:
+        return hits
+    taken: dict[str | None, list[Span]] = defaultdict(list)
+    for hit in special:
+        taken[hit.source.asset_id].append(hit.written)
+    merged = {asset_id: merge(spans) for asset_id, spans in taken.items()}
+    return [hit for hit in hits if not meets(hit.written, merged.get(hit.source.asset_id, ()))]
 
 
 def _without_repeats(hits: Iterable[Hit]) -> list[Hit]:

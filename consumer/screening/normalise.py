@@ -12,6 +12,7 @@ empty line ends a sentence; but after a character that stands alone they go too:
 
 import html
 import re
+import string
 import unicodedata
 from array import array
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ _ALONE: Final = re.compile(
 )
 
 
-_PLAIN: Final = re.compile(r"[一-鿿a-z0-9,。!?;:、]+")
+_PLAIN: Final = re.compile(r"[一-鿿a-zA-Z0-9,。!?;:、()，！？；：（）]+")
 """Most of any text: one character each, folded without asking for its kind."""
 
 
@@ -90,7 +91,7 @@ def _simplified() -> dict[str, str]:
 @cache
 def _plain_folds() -> dict[int, str]:
     """Folds of the characters of `_PLAIN`."""
-    every = map(chr, range(ord("一"), ord("鿿") + 1))
+    every = (*map(chr, range(ord("一"), ord("鿿") + 1)), *string.ascii_uppercase, *"，！？；：（）")
     return same_for_most({ord(char): folded for char in every if (folded := _fold_plain(char)) != char})
 
 

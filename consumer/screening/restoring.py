@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib.resources import files
-from itertools import accumulate, chain, product
+from itertools import accumulate, chain, compress, count, product
 from operator import add, itemgetter
 from typing import Final, NamedTuple
 
@@ -189,14 +189,14 @@ class _PairTable:
     ) -> Iterator[_Found]:
         """Pairs that fit, with one character in disguise; none that also stands there as it is."""
         following = text[1:]
-        streams = [tuple(map(add, *two)) for kind in kinds for two in ((text, kind[1:]), (kind, following))]
+        pairs = [two for kind in kinds for two in ((text, kind[1:]), (kind, following))]
         keys = {}
-        for key in self._table.keys() & set(chain(*streams)):
+        for key in self._table.keys() & set(chain.from_iterable(map(add, *two) for two in pairs)):
             if words := [word for word in self._table[key] if word not in written and fits(word)]:
                 keys[key] = words
-        for stream in streams if keys else ():
-            for at, key in [(at, key) for at, key in enumerate(stream) if key in keys]:
-                for word in keys[key]:
+        for first, second in pairs if keys else ():
+            for at in compress(count(), map(keys.__contains__, map(add, first, second))):
+                for word in keys[first[at] + second[at]]:
                     yield _Found(at, at + PAIR, word, weak=True)
 
 

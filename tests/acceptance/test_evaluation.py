@@ -53,12 +53,14 @@ def test_every_picture_is_read_and_every_ad_judged(report: Report) -> None:
     assert report.unread == ()
 
 
-def test_the_rules_hold_on_the_words_that_they_were_worked_on_with(report: Report) -> None:
-    assert value(report, TEXT, "decision_f1", "tune") >= 0.80  # a third of these ads are in disguise
-    assert value(report, TEXT, "trap_false_reject", "tune") <= 0.03
-    assert value(report, TEXT, "clean_review") <= 0.05
+def test_the_rules_hold_on_words_as_they_are_written(report: Report) -> None:
+    assert all(bar.passed for bar in report.bars if bar.name.endswith("on gold text")), report.bars
     assert value(report, TEXT, "evidence_verified") == 1
     assert value(report, TEXT, "quotes_agree") >= 0.9
+
+
+def test_disguise_costs_a_part(report: Report) -> None:
+    assert value(report, TEXT, "decision_f1") >= 0.80  # a third of these ads are in disguise
 
 
 def test_the_rules_are_better_than_judges_that_look_at_nothing(report: Report) -> None:

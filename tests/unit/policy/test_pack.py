@@ -191,6 +191,7 @@ def test_a_folder_is_one_pack(tmp_path: Path) -> None:
     [
         ("20-medical.toml", "kind = 'lexical+vlm'", "kind = 'magic'", "20-medical.toml: rule M01: kind"),
         ("40-foods.toml", "id = 'F01'", "id = 'M01'", "duplicate rule id: M01"),
+        ("10-general.toml", "special_cases = ['M02']", "special_cases = ['M99']", "special_cases names M99"),
         ("40-foods.toml", "[[rules]]", "version = '9'\n[[rules]]", "40-foods.toml: version: belongs into pack.toml"),
         ("30-drugs-devices.toml", "[[rules]]", "[[rules", "30-drugs-devices.toml: is not TOML"),
         ("pack.toml", "'广告法58' = 'high'\n", "", "penalty 广告法58 is none of the pack's penalties"),

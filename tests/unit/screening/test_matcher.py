@@ -53,6 +53,13 @@ def test_separators_hide_no_word_and_the_quote_keeps_them(word: str, separator: 
     assert found == {"G01": [written]}
 
 
+def test_an_efficacy_rate_is_forbidden_not_short_of_a_source() -> None:
+    phrase = "总有效率达96%,好评率达97%"
+    assert quotes(phrase, Category.DRUG_OTC) == {"G05": ["好评率达97%"], "M02": ["总有效率达96%"]}
+    assert quotes(phrase, Category.COSMETICS) == {"G05": ["有效率达96%", "好评率达97%"]}
+    assert quotes("总有-效率达96%", Category.DRUG_OTC).keys() == {"M02"}
+
+
 @pytest.mark.parametrize("phrase", ["marx理论", "overx", "vaper", "10元购", "Casino 1元"])
 def test_latin_words_and_numbers_match_whole(phrase: str) -> None:
     assert hits(phrase) == ()
