@@ -164,8 +164,8 @@ def read_set(folder: Path) -> tuple[Item, ...]:
 def stratified(items: Sequence[Item], count: int) -> tuple[Item, ...]:
     """`count` items (or all), as even as they can be over rules, categories, kinds, decisions and perturbations.
 
-    The next one is always that whose features have been chosen least, measured by what an even share would be; the
-    order stays that of `items`.
+    The next one is always that whose features have been chosen least, measured by what an even share would be; those
+    with a rule that none has yet come before the others. The order stays that of `items`.
     """
     if count >= len(items):
         return tuple(items)
@@ -183,7 +183,8 @@ def stratified(items: Sequence[Item], count: int) -> tuple[Item, ...]:
         return sum(shares), index
 
     while left and len(taken) < count:
-        index = min(left, key=crowded)
+        new = [index for index, (*_others, rules) in left.items() if any(not chosen[len(_others), one] for one in rules)]
+        index = min(new or left, key=crowded)
         chosen.update((dimension, one) for dimension, ones in enumerate(left.pop(index)) for one in ones)
         taken.append(index)
     return tuple(items[index] for index in sorted(taken))
@@ -195,5 +196,5 @@ def _features(item: Item) -> tuple[tuple[str, ...], ...]:
         (item.decision.value,),
         (item.category.value,),
         (f"{item.perturbation}.{item.strength}",),
-        item.gold_rules or item.near,
+        item.gold_rules or tuple(f"near {rule}" for rule in item.near),
     )
