@@ -183,11 +183,15 @@ def stratified(items: Sequence[Item], count: int) -> tuple[Item, ...]:
         return sum(shares), index
 
     while left and len(taken) < count:
-        new = [index for index, (*_others, rules) in left.items() if any(not chosen[len(_others), one] for one in rules)]
+        new = [index for index, found in left.items() if any(not chosen[_RULES, one] for one in found[_RULES])]
         index = min(new or left, key=crowded)
         chosen.update((dimension, one) for dimension, ones in enumerate(left.pop(index)) for one in ones)
         taken.append(index)
     return tuple(items[index] for index in sorted(taken))
+
+
+_RULES: Final = 4
+"""Which of the features are rules."""
 
 
 def _features(item: Item) -> tuple[tuple[str, ...], ...]:

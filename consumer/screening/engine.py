@@ -36,7 +36,7 @@ from schemas import (
 from schemas.codec import encode
 from schemas.submission import CREATIVES_MAX
 
-RULES_REVISION: Final = "4"
+RULES_REVISION: Final = "5"
 """Grows when the same pack would find something else: part of the fingerprint."""
 MAX_VIOLATIONS_BYTES: Final = 256 * 1024
 """Of JSON in one verdict, however many quotes an ad is worth: the topic takes records up to 1 MiB."""

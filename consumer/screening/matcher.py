@@ -33,9 +33,10 @@ _NEGATED: Final = re.compile(
     "((?<!无)(?<!没有)(?<!无一)(?<!得)(?<!不是)(?<!并非)"
     "(不|无|无法|没有|并非|非|未|勿|禁止|谢绝|拒绝)"
     "(能|得|可|可以|会|是|等于|代表|应)?"
-    "(用于|用来|具有|具备|涉及|进行|作为|宣称|保证|代替|替代|任何|含有?|治|说|称|引用|摘引|公布|使用|请|送|签|做|参加"
-    # what is denied may be a list, 不提供问诊、义诊; not after 含: 不含糖、降血糖
-    "|(设|售|出售|销售|发布|提供|承诺|存传|传播|经营|用(?=明星|名人|专家|患者|医生|学员|顾客))([^,。!?;]{1,8}[、和与及或]){0,3})?"
+    "(用于?|用来|具有|具备|涉及|进行|作为|宣称|保证|代替|替代|任何|含有?|治|说|称|引用|摘引|公布|使用|请|送|签|做|参加"
+    # what is denied may be a list, 不提供问诊、义诊; not after 含 or any 用: 不含糖、降血糖, 不用打针、根治
+    "|(设|售|出售|销售|发布|提供|承诺|存传|传播|经营)([^,。!?;]{1,8}[、和与及或]){0,3}"
+    "|用(明星|名人|专家|患者|医生|学员|顾客)([^,。!?;]{0,8}[、和与及或]){1,3})?"
     '|(警惕|谨防|切勿轻信|不要相信|请勿相信)(所谓的?|任何|一切)?[“"「『]?)$'
 )
 
@@ -288,11 +289,11 @@ def _apart(hits: Sequence[Hit], special: Sequence[Hit]) -> Sequence[Hit]:
     """The hits that share no word with a special one, restored words taken as they are written."""
     if not special:
         return hits
-    taken: dict[str | None, list[Span]] = defaultdict(list)
+    taken: dict[str, list[Span]] = defaultdict(list)
     for hit in special:
-        taken[hit.source.asset_id].append(hit.written)
-    merged = {asset_id: merge(spans) for asset_id, spans in taken.items()}
-    return [hit for hit in hits if not meets(hit.written, merged.get(hit.source.asset_id, ()))]
+        taken[hit.source.folded.original].append(hit.written)
+    merged = {text: merge(spans) for text, spans in taken.items()}
+    return [hit for hit in hits if not meets(hit.written, merged.get(hit.source.folded.original, ()))]
 
 
 def _without_repeats(hits: Iterable[Hit]) -> list[Hit]:

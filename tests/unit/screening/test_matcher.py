@@ -58,6 +58,26 @@ def test_an_efficacy_rate_is_forbidden_not_short_of_a_source() -> None:
     assert quotes(phrase, Category.DRUG_OTC) == {"G05": ["好评率达97%"], "M02": ["总有效率达96%"]}
     assert quotes(phrase, Category.COSMETICS) == {"G05": ["有效率达96%", "好评率达97%"]}
     assert quotes("总有-效率达96%", Category.DRUG_OTC).keys() == {"M02"}
+    fields = [Source(fold(text)) for text in ("总有效率达96%", "产品好评率达97%")]
+    assert [hit.rule.id for hit in MATCHER.hits(fields, Category.DRUG_OTC, Media.INTERNET)] == ["G05", "M02"]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "category", "found"),
+    [
+        ("药店不提供问诊、义诊", Category.DRUG_OTC, False),
+        ("本机构不用患者、明星、专家推荐做广告", Category.MEDICAL_DEVICE, False),
+        ("好转不等于治愈", Category.DRUG_RX, False),
+        ("不含蔗糖、降血糖", Category.HEALTH_FOOD, True),
+        ("不添加防腐剂、无副作用", Category.HEALTH_FOOD, True),
+        ("三天不咳、根治鼻炎", Category.DRUG_OTC, True),
+        ("不用打针、根治鼻炎", Category.DRUG_OTC, True),
+    ],
+)
+def test_what_is_denied_is_no_claim_and_nothing_hides_behind_a_denial(
+    phrase: str, category: Category, found: bool
+) -> None:
+    assert bool(hits(phrase, category)) is found
 
 
 @pytest.mark.parametrize("phrase", ["marx理论", "overx", "vaper", "10元购", "Casino 1元"])

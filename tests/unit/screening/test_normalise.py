@@ -130,7 +130,7 @@ def test_patterns_are_folded_like_texts_without_breaking_their_syntax() -> None:
     assert not fold_pattern("最佳＋").search("最佳佳")
 
 
-MIXED = st.text(st.sampled_from("最佳頂級藥妝蕞冶壹著zui1９8,。!? ·-\n<&ＡA\u200b①"), max_size=40)
+MIXED = st.text(st.sampled_from("最佳頂級藥妝蕞冶壹著zuiZI1９8,。!?，！（x）(y) ·-\n<&ＡA\u200b①"), max_size=40)
 
 
 @given(MIXED)
