@@ -29,16 +29,20 @@ from schemas import Category, Media
 MAX_HITS_PER_RULE: Final = 10
 """In one ad: a word repeated a thousand times is one finding for the reader."""
 _GUARD_CHARS: Final = 24
+_WITNESS: Final = "(明星|名人|专家|患者|医生|学员|顾客)的?(形象|名义|照片)?"
 _NEGATED: Final = re.compile(
-    "((?<!无)(?<!没有)(?<!无一)(?<!得)(?<!不是)(?<!并非)"
+    "((?<!无)(?<!没有)(?<!无一)(?<!一个)(?<!得)(?<!不是)(?<!并非)(?<!二话)"
     "(不|无|无法|没有|并非|非|未|勿|禁止|谢绝|拒绝)"
     "(能|得|可|可以|会|是|等于|代表|应)?"
-    "(用于?|用来|具有|具备|涉及|进行|作为|宣称|保证|代替|替代|任何|含有?|治|说|称|引用|摘引|公布|使用|请|送|签|做|参加"
-    # what is denied may be a list, 不提供问诊、义诊; not after 含 or any 用: 不含糖、降血糖, 不用打针、根治
-    "|(设|售|出售|销售|发布|提供|承诺|存传|传播|经营)([^,。!?;]{1,8}[、和与及或]){0,3}"
-    "|用(明星|名人|专家|患者|医生|学员|顾客)([^,。!?;]{0,8}[、和与及或]){1,3})?"
+    "(用于?|用来|具有|具备|涉及|进行|作为|宣称|保证|代替|替代|任何|含有?|治|说|称|引用|摘引|公布|使用|请|送|签|做|参加|设|售|承诺"
+    # what is denied may be a list, 不提供问诊、义诊; not after just any verb: 不含糖、降血糖, 不设门槛、稳赚
+    "|(提供|开展|发布|出售|存传)((?!门槛|压力|假|限)[^,。!?;]{1,8}[、和与及或]){0,3}"
+    f"|用{_WITNESS}([、和与及或]{_WITNESS}){{0,2}}[、和与及或])?"
     '|(警惕|谨防|切勿轻信|不要相信|请勿相信)(所谓的?|任何|一切)?[“"「『]?)$'
 )
+
+
+_DENIED_TWICE: Final = ("不了", "不好", "不到", "不中")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,7 @@ class Matcher:
         for pattern in patterns:
             spans += _matches(pattern.expression, masked)
         if rule.negation_guard:
-            spans = [span for span in spans if not _negated(words, span[0])]
+            spans = [span for span in spans if not _negated(words, *span)]
         if not spans:
             return []
         doubtful = merge(_spans(compiled.doubtful, text))
@@ -281,8 +285,10 @@ def _continues(text: str, left: int, right: int) -> bool:
     return both_letters or (text[left] in "0123456789." and text[right].isdigit())
 
 
-def _negated(text: str, start: int) -> bool:
-    return _NEGATED.search(text, max(0, start - _GUARD_CHARS), start) is not None
+def _negated(text: str, start: int, end: int) -> bool:
+    """Whether a denial stands before the words; 没有根治不了 denies twice."""
+    denied = _NEGATED.search(text, max(0, start - _GUARD_CHARS), start)
+    return denied is not None and not text.startswith(_DENIED_TWICE, end)
 
 
 def _apart(hits: Sequence[Hit], special: Sequence[Hit]) -> Sequence[Hit]:
