@@ -1,9 +1,9 @@
 """The copy of the evaluation: what synthetic ads say, each phrase with its gold label. `generator` builds ads from it.
 
 The phrases are TOML files under `copy/`, written by the law's meaning and apart from the policy pack's word lists: one
-for each industry, and two by hands that had not read the word lists. Those of `held_out.toml` were written so after the
-rules were last worked on, and no rule is changed because of one; once somebody has looked at a miss among them, they
-are `tune` phrases.
+for each industry, and two by hands that had not read the word lists. Those of `held_out.toml` were written so, too, and
+are read by nobody who works on the rules: no rule is changed because of one; once somebody has looked at a miss among
+them, they are `tune` phrases.
 
 How phrases are labelled:
 - A phrase breaks every rule it lists, in each of its categories, and no other. Of two rules of which one is the special

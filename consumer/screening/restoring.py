@@ -191,7 +191,7 @@ class _PairTable:
         following = text[1:]
         pairs = [two for kind in kinds for two in ((text, kind[1:]), (kind, following))]
         keys = {}
-        for key in filter(self._table.__contains__, chain.from_iterable(map(add, *two) for two in pairs)):
+        for key in set(filter(self._table.__contains__, chain.from_iterable(map(add, *two) for two in pairs))):
             if words := [word for word in self._table[key] if word not in written and fits(word)]:
                 keys[key] = words
         for first, second in pairs if keys else ():
